@@ -1,0 +1,1 @@
+"""The persistence test bench for LangGraph agent servers."""

@@ -1,0 +1,70 @@
+"""One exception tree: every error that harness raises on purpose descends from `HarnessError`.
+
+A class's docstring is its default message. A domain error also inherits the builtin that fits,
+so that code which knows nothing of harness can still catch it.
+"""
+
+from typing import Any
+
+
+class HarnessError(Exception):
+    """The harness failed."""
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message or (self.__doc__ or "").strip().splitlines()[0])
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+class InvalidInput(HarnessError, ValueError):
+    """The input cannot be stored; nothing was written."""
+
+
+class NotFound(HarnessError, KeyError):
+    """There is no such thing, or it is not yours."""
+
+    @classmethod
+    def of(cls, kind: str, identity: Any) -> "NotFound":
+        """Say what was looked for and under which id."""
+        return cls(f"{kind} {identity} not found")
+
+
+class Conflict(HarnessError, ValueError):
+    """The change conflicts with what is already there; nothing was written."""
+
+
+class Forbidden(HarnessError, PermissionError):
+    """Rows of owner `system` are read-only for everybody else."""
+
+
+class LeaseLost(HarnessError, RuntimeError):
+    """The lease on this run has passed to somebody else or has been given up."""
+
+
+class Overloaded(HarnessError, TimeoutError):
+    """No database connection became free within the pool's timeout."""
+
+
+class OutcomeUnknown(HarnessError, ConnectionError):
+    """The connection died after a write was sent; it may or may not have been applied."""
+
+
+class DatabaseUnavailable(HarnessError, ConnectionError):
+    """The database cannot be reached."""
+
+
+class SchemaMismatch(HarnessError, RuntimeError):
+    """The database's schema is not one that this version of harness can use."""
+
+
+class ConfigError(HarnessError, ValueError):
+    """A setting is wrong."""
+
+
+class ProvisionError(HarnessError, RuntimeError):
+    """No PostgreSQL server could be started."""
+
+
+class ResultsError(HarnessError, ValueError):
+    """A results file cannot be used."""

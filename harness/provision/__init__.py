@@ -1,0 +1,50 @@
+"""From settings to a running PostgreSQL: one that is there, one in a container, or our own."""
+
+from collections.abc import Mapping
+
+from harness.config import ProvisionConfig
+from harness.provision.container import ContainerServer
+from harness.provision.embedded import EmbeddedServer, Storage
+from harness.provision.external import ExternalServer
+from harness.provision.server import PostgresServer, ServerFacts, StopMode, describe
+
+__all__ = [
+    "ContainerServer",
+    "EmbeddedServer",
+    "ExternalServer",
+    "PostgresServer",
+    "ServerFacts",
+    "StopMode",
+    "Storage",
+    "describe",
+    "provision",
+]
+
+
+def provision(
+    config: ProvisionConfig,
+    *,
+    storage: Storage = "tmpfs",
+    settings: Mapping[str, str] | None = None,
+) -> PostgresServer:
+    """Return a running server; whoever calls closes it.
+
+    The first of these that applies: `config.url`, a container if that is asked for, the embedded
+    server. `storage` and `settings` concern the last two.
+
+    Raises:
+        ProvisionError: The server cannot be reached or started; nothing is left running.
+    """
+    server: PostgresServer
+    if config.url is not None:
+        server = ExternalServer(config.url)
+    elif config.provisioner == "container":
+        server = ContainerServer(config.image, storage=storage, settings=settings)
+    else:
+        server = EmbeddedServer(storage=storage, settings=settings)
+    try:
+        server.start()
+    except BaseException:
+        server.close()
+        raise
+    return server

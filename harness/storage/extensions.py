@@ -1,0 +1,248 @@
+"""What storage offers beyond `langgraph_sdk`: narrow protocols, which a backend may lack one by one.
+
+The promises of `harness.storage.interface` hold here too.
+"""
+
+from collections.abc import Sequence
+from typing import Literal, Protocol, TypeVar
+
+from harness.models import (
+    Assistant,
+    ClaimedRun,
+    Cron,
+    CronFiring,
+    Lease,
+    Run,
+    RunStatus,
+    SortOrder,
+    Thread,
+    ThreadState,
+    ThreadStatus,
+)
+from harness.storage.interface import (
+    AssistantStore,
+    CronStore,
+    ItemStore,
+    JsonObject,
+    RunStore,
+    Storage,
+    ThreadStore,
+)
+
+RunSortBy = Literal["run_id", "status", "created_at", "updated_at"]
+
+RecordT = TypeVar("RecordT")
+
+
+class BulkCreate(Protocol[RecordT]):
+    """Creates in bulk."""
+
+    async def create_many(self, rows: Sequence[JsonObject], *, owner: str) -> list[RecordT]:
+        """Create one record for each mapping of `create`'s arguments, all or none, in their order.
+
+        Raises:
+            Conflict: An id is taken or given twice.
+        """
+
+
+class BulkPut(Protocol):
+    """Puts items in bulk."""
+
+    async def put_many(self, rows: Sequence[JsonObject], *, owner: str) -> None:
+        """Put one item for each mapping of `put_item`'s arguments, all or none; the last one wins."""
+
+
+class Snapshots(Protocol):
+    """Stores states given by the caller, where no graph has run."""
+
+    async def add_state(
+        self,
+        thread_id: str,
+        values: JsonObject,
+        *,
+        next: Sequence[str] = (),  # noqa: A002 -- the SDK's name
+        tasks: Sequence[JsonObject] = (),
+        interrupts: Sequence[JsonObject] = (),
+        metadata: JsonObject | None = None,
+        checkpoint_id: str | None = None,
+        owner: str,
+    ) -> ThreadState:
+        """Make a snapshot the thread's head, together with the thread's `values`.
+
+        Raises:
+            Conflict: The thread has a state with that checkpoint id.
+        """
+
+
+class RunRecords(Protocol):
+    """Looks at runs across threads and changes them without a lease."""
+
+    async def update(self, thread_id: str, run_id: str, *, metadata: JsonObject, owner: str) -> Run:
+        """Merge metadata shallowly."""
+
+    async def search(
+        self,
+        *,
+        thread_id: str | None = None,
+        assistant_id: str | None = None,
+        status: RunStatus | None = None,
+        metadata: JsonObject | None = None,
+        limit: int = 10,
+        offset: int = 0,
+        sort_by: RunSortBy = "created_at",
+        sort_order: SortOrder = "desc",
+        owner: str,
+    ) -> list[Run]:
+        """Find runs of all the owner's threads."""
+
+    async def count(
+        self,
+        *,
+        thread_id: str | None = None,
+        assistant_id: str | None = None,
+        status: RunStatus | None = None,
+        metadata: JsonObject | None = None,
+        owner: str,
+    ) -> int:
+        """Count what `search` would find without a limit."""
+
+    async def get_active(self, thread_id: str, *, owner: str) -> Run | None:
+        """Return the thread's running run, else its oldest pending one, else None."""
+
+    async def update_status(
+        self,
+        thread_id: str,
+        run_id: str,
+        status: RunStatus,
+        *,
+        error: str | None = None,
+        thread_status: ThreadStatus | None = None,
+        owner: str,
+    ) -> Run:
+        """Move a run on, from outside its lease, which is lost by it.
+
+        `pending` goes to `running` (an attempt without a lease) or a terminal status, `running` to a
+        terminal one. `thread_status` is what the thread becomes if no other run keeps it busy; by
+        default `idle` after success and interruption, `error` after error and timeout.
+
+        Raises:
+            Conflict: The run is terminal, or the step is none of these, or another run is running.
+        """
+
+
+class RunQueue(Protocol):
+    """Hands runs to workers under leases that the database's clock ends."""
+
+    async def claim(self, *, lease_s: float, owner: str | None = None) -> ClaimedRun | None:
+        """Take the oldest run that may run now, or one whose lease has run out; None if none may.
+
+        A run may run when it is pending, due, first of its thread's queue, and nothing is running on the
+        thread. `owner=None` takes anybody's: a worker serves all owners.
+        """
+
+    async def heartbeat(self, lease: Lease, *, lease_s: float, owner: str) -> Lease:
+        """Prolong a lease.
+
+        Raises:
+            LeaseLost: It is not the run's current one.
+        """
+
+    async def hand_back(self, lease: Lease, *, owner: str) -> Run:
+        """Make the run pending again, without a lease; the next claim raises the attempt.
+
+        Raises:
+            LeaseLost: It is not the run's current one.
+        """
+
+    async def finish(
+        self,
+        lease: Lease,
+        status: RunStatus,
+        *,
+        error: str | None = None,
+        thread_status: ThreadStatus | None = None,
+        owner: str,
+    ) -> Run:
+        """End the run with a terminal status (see `update_status` for `thread_status`).
+
+        Raises:
+            LeaseLost: It is not the run's current one.
+        """
+
+
+class ItemKeeper(Protocol):
+    """Counts items and clears away expired ones."""
+
+    async def count_items(
+        self,
+        namespace_prefix: Sequence[str],
+        /,
+        *,
+        filter: JsonObject | None = None,  # noqa: A002 -- the SDK's name
+        owner: str,
+    ) -> int:
+        """Count what `search_items` would find without a limit."""
+
+    async def sweep(self, *, limit: int = 1_000, owner: str | None = None) -> int:
+        """Remove up to `limit` expired items, of one owner or all; return how many.
+
+        An expired item is never returned, swept or not.
+        """
+
+
+class CronQueue(Protocol):
+    """Reads single crons and fires the due ones."""
+
+    async def get(self, cron_id: str, *, owner: str) -> Cron:
+        """Return a cron."""
+
+    async def claim_due(self, *, limit: int = 100, owner: str | None = None) -> list[CronFiring]:
+        """Fire the crons that are due, of one owner or all: each makes one run, exactly once.
+
+        A firing advances `next_run_date` past now and makes the run (for a cron without a thread:
+        on a new one) in one transaction. Dates missed meanwhile are not made up for.
+        """
+
+
+class FullAssistants(AssistantStore, BulkCreate[Assistant], Protocol):
+    """Assistants, with everything."""
+
+
+class FullThreads(ThreadStore, BulkCreate[Thread], Snapshots, Protocol):
+    """Threads, with everything."""
+
+
+class FullRuns(RunStore, RunRecords, BulkCreate[Run], RunQueue, Protocol):
+    """Runs, with everything."""
+
+
+class FullItems(ItemStore, BulkPut, ItemKeeper, Protocol):
+    """Items, with everything."""
+
+
+class FullCrons(CronStore, BulkCreate[Cron], CronQueue, Protocol):
+    """Crons, with everything."""
+
+
+class FullStorage(Storage, Protocol):
+    """Storage that lacks nothing."""
+
+    @property
+    def assistants(self) -> FullAssistants:
+        """Assistants and their versions."""
+
+    @property
+    def threads(self) -> FullThreads:
+        """Threads with state and history."""
+
+    @property
+    def runs(self) -> FullRuns:
+        """Runs of threads."""
+
+    @property
+    def items(self) -> FullItems:
+        """The key-value store."""
+
+    @property
+    def crons(self) -> FullCrons:
+        """Schedules."""

@@ -1,0 +1,72 @@
+"""Arguments that several resources share."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
+
+from harness.errors import InvalidInput
+from harness.models import Json, SortOrder, ThreadStatus
+from harness.storage.checks import MAX_LIMIT, check_choice, check_integer
+from harness.storage.requests import Page
+from harness.storage.values import canonical_object, check_text
+
+NewT = TypeVar("NewT")
+
+
+def make_page(
+    limit: Any,
+    offset: Any,
+    sort_by: Any = "created_at",
+    sort_fields: Any = None,
+    sort_order: Any = "desc",
+    *,
+    min_limit: int = 1,
+    max_limit: int = MAX_LIMIT,
+) -> Page:
+    """Return a checked page; `sort_fields` is the `Literal` of the fields to sort by."""
+    return Page(
+        limit=check_integer(limit, "limit", low=min_limit, high=max_limit),
+        offset=check_integer(offset, "offset"),
+        sort_by=sort_by if sort_fields is None else check_choice(sort_by, sort_fields, "sort_by"),
+        sort_order=check_choice(sort_order, SortOrder, "sort_order"),
+    )
+
+
+def bulk_rows(rows: Any, make: Callable[[dict[str, Any]], NewT]) -> list[NewT]:
+    """Return one request a row; `make` gets the row as keyword arguments.
+
+    Raises:
+        InvalidInput: A row is no mapping or has a wrong argument; the message says which row.
+    """
+    if isinstance(rows, str | Mapping) or not isinstance(rows, Sequence):
+        raise InvalidInput("rows must be a list of objects")
+    made = []
+    for index, row in enumerate(rows):
+        if not isinstance(row, Mapping):
+            raise InvalidInput(f"row {index} must be an object, not {type(row).__name__}")
+        try:
+            made.append(make(dict(row)))
+        except TypeError as exc:  # an argument that `create` does not have, or one missing
+            raise InvalidInput(f"row {index}: {exc}") from exc
+        except InvalidInput as exc:
+            raise InvalidInput(f"row {index}: {exc}") from exc
+    return made
+
+
+def optional_text(value: Any, name: str) -> str | None:
+    """Return a text, or None."""
+    return None if value is None else check_text(value, name)
+
+
+def object_list(values: Any, name: str) -> list[Json]:
+    """Return canonical copies of a list of JSON objects."""
+    if isinstance(values, str | Mapping) or not isinstance(values, Sequence):
+        raise InvalidInput(f"{name} must be a list of objects")
+    return [canonical_object(value, name) for value in values]
+
+
+def thread_status(value: Any) -> ThreadStatus:
+    """Return what a thread becomes after a run: anything but `busy`, which no run means."""
+    status: ThreadStatus = check_choice(value, ThreadStatus, "thread_status")
+    if status == "busy":
+        raise InvalidInput("thread_status must be idle, interrupted or error: busy needs a run")
+    return status

@@ -1,0 +1,49 @@
+"""Cron schedules: when the next firing is."""
+
+from datetime import UTC, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from croniter import CroniterError, croniter
+
+from harness.errors import InvalidInput
+from harness.storage.values import check_text
+
+
+def check_timezone(name: Any) -> str | None:
+    """Return an IANA timezone name, or None for UTC."""
+    if name is None:
+        return None
+    text = check_text(name, "timezone")
+    try:
+        ZoneInfo(text)
+    except (KeyError, OSError, ValueError) as exc:  # one for unknown, folders and bad names
+        raise InvalidInput(f"unknown timezone {text!r:.80}") from exc
+    return text
+
+
+def check_schedule(schedule: Any) -> str:
+    """Return a cron expression of five fields, or six with seconds last."""
+    text = check_text(schedule, "schedule")
+    if len(text.split()) not in {5, 6} or not croniter.is_valid(text):
+        raise InvalidInput(
+            f"bad schedule {text!r:.80}: write five cron fields, or six with seconds last"
+        )
+    return text
+
+
+def next_firing(
+    schedule: str, timezone: str | None, *, after: datetime, end_time: datetime | None
+) -> datetime | None:
+    """Return the first firing later than `after`, in UTC; None when it lies after `end_time`.
+
+    Raises:
+        InvalidInput: The schedule names no date that ever comes, such as 30 February.
+    """
+    local = after.astimezone(ZoneInfo(timezone or "UTC"))
+    try:
+        firing: datetime = croniter(schedule, local).get_next(datetime)
+    except CroniterError as exc:
+        raise InvalidInput(f"schedule {schedule!r} never fires") from exc
+    firing = firing.astimezone(UTC)
+    return None if end_time is not None and firing > end_time else firing
