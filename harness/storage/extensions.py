@@ -1,4 +1,4 @@
-"""What storage offers beyond `langgraph_sdk`: narrow protocols, which a backend may lack one by one.
+"""What storage offers beyond `langgraph_sdk`: narrow protocols, each of which a backend may lack.
 
 The promises of `harness.storage.interface` hold here too.
 """
@@ -49,7 +49,7 @@ class BulkPut(Protocol):
     """Puts items in bulk."""
 
     async def put_many(self, rows: Sequence[JsonObject], *, owner: str) -> None:
-        """Put one item for each mapping of `put_item`'s arguments, all or none; the last one wins."""
+        """Put one item for each mapping of `put_item`'s arguments, all or none; the last wins."""
 
 
 class Snapshots(Protocol):
@@ -121,8 +121,8 @@ class RunRecords(Protocol):
     ) -> Run:
         """Move a run on, from outside its lease, which is lost by it.
 
-        `pending` goes to `running` (an attempt without a lease) or a terminal status, `running` to a
-        terminal one. `thread_status` is what the thread becomes if no other run keeps it busy; by
+        `pending` goes to `running` (an attempt without a lease) or a terminal status, `running`
+        to a terminal one. `thread_status` is what the thread becomes if no other run keeps it busy; by
         default `idle` after success and interruption, `error` after error and timeout.
 
         Raises:
@@ -136,8 +136,8 @@ class RunQueue(Protocol):
     async def claim(self, *, lease_s: float, owner: str | None = None) -> ClaimedRun | None:
         """Take the oldest run that may run now, or one whose lease has run out; None if none may.
 
-        A run may run when it is pending, due, first of its thread's queue, and nothing is running on the
-        thread. `owner=None` takes anybody's: a worker serves all owners.
+        A run may run when it is pending, due, first of its thread's queue, and nothing is running
+        on the thread. `owner=None` takes anybody's: a worker serves all owners.
         """
 
     async def heartbeat(self, lease: Lease, *, lease_s: float, owner: str) -> Lease:

@@ -33,7 +33,7 @@ def parse_filter(filter: Mapping[str, Any] | None) -> tuple[Condition, ...]:  # 
     """Return the conditions of a filter, all of which must hold.
 
     Raises:
-        InvalidInput: An operator is unknown, has an operand it cannot compare, or stands among keys.
+        InvalidInput: An operator is unknown, stands among keys, or cannot compare its operand.
     """
     return tuple(_conditions((), canonical_object(filter, "filter")))
 

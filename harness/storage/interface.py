@@ -260,7 +260,7 @@ class RunStore(Protocol):
     ) -> Run:
         """Queue a run: it is `pending`, its thread `busy` and stamped with assistant and graph.
 
-        `kwargs` holds what the SDK's call takes beside these: input, command, config, stream_mode, …
+        `kwargs` holds what else the SDK's call takes: input, command, config, stream_mode, …
         An assistant of owner `system` can be run by everybody, a thread of it by nobody else.
 
         Raises:
@@ -307,7 +307,7 @@ class ItemStore(Protocol):
         ttl: float | None = None,
         owner: str,
     ) -> None:
-        """Store a value, in the place of the one that was there; `ttl` is minutes, None for ever."""
+        """Store a value in the place of the old one; `ttl` is minutes, None for ever."""
 
     async def get_item(
         self, namespace: Sequence[str], /, key: str, *, refresh_ttl: bool = True, owner: str
@@ -330,7 +330,7 @@ class ItemStore(Protocol):
         sort_order: SortOrder = "desc",
         owner: str,
     ) -> list[Item]:
-        """Find items whose namespace begins with the prefix's labels (`harness.storage.filters`)."""
+        """Find items under the prefix's labels; for `filter` see `harness.storage.filters`."""
 
     async def list_namespaces(
         self,
@@ -363,7 +363,7 @@ class CronStore(Protocol):
         cron_id: str | None = None,
         owner: str,
     ) -> Cron:
-        """Store a cron (the SDK's `create` and `create_for_thread`; `payload`: their run arguments).
+        """Store a cron; `payload` holds the run arguments of the SDK's calls.
 
         `on_run_completed` says what becomes of the thread that a firing made; `delete` by default.
 

@@ -144,7 +144,7 @@ class NewItem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ItemQuery:
-    """Which items: those whose namespace begins with the prefix's labels and meet all conditions."""
+    """Which items: those under the prefix's labels that meet all conditions."""
 
     prefix: tuple[str, ...]
     conditions: tuple[Condition, ...]

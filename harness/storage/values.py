@@ -113,7 +113,7 @@ def _copy_object(value: Mapping[Any, Any], depth: int) -> Json:
     for key, item in value.items():
         try:
             if not isinstance(key, str):
-                raise _Refused(f"keys must be strings, not {type(key).__name__}")  # noqa: TRY301, TRY004 -- gains its path below; one error tree
+                raise _Refused(f"keys must be strings, not {type(key).__name__}")  # noqa: TRY301 -- gains its path below; one error tree
             copied[_copy_text(key)] = _copy(item, depth + 1)
         except _Refused as refused:
             raise refused.inside(f"[{key!r}]") from None

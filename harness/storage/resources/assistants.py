@@ -14,7 +14,7 @@ from harness.storage.checks import (
 )
 from harness.storage.engine import AssistantEngine
 from harness.storage.interface import AssistantSortBy, JsonObject
-from harness.storage.requests import AssistantChange, AssistantQuery, NewAssistant, Page
+from harness.storage.requests import AssistantChange, AssistantQuery, NewAssistant
 from harness.storage.resources.arguments import bulk_rows, make_page, optional_text
 from harness.storage.resources.ownership import given_or_new, owned, stamped
 from harness.storage.values import canonical_object, check_text
