@@ -12,11 +12,13 @@
 | `HARNESS_HOME` | folder of named embedded servers | the user's data folder |
 """
 
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Self, get_args
+from urllib.parse import urlsplit
 
 import platformdirs
 from psycopg import Error as PsycopgError
@@ -57,9 +59,10 @@ class DatabaseConfig:
                 "DATABASE_POOL_MIN_SIZE must be at least 0 and DATABASE_POOL_MAX_SIZE at least 1 "
                 f"and no smaller, not {self.pool_min_size} and {self.pool_max_size}"
             )
-        if self.pool_timeout_s <= 0:
+        if not 0 < self.pool_timeout_s < math.inf:
             raise ConfigError(
-                f"DATABASE_POOL_TIMEOUT_S must be above 0 seconds, not {self.pool_timeout_s}"
+                "DATABASE_POOL_TIMEOUT_S must be a number of seconds above 0, "
+                f"not {self.pool_timeout_s}"
             )
         if self.prepare_threshold is not None and self.prepare_threshold < 0:
             raise ConfigError(
@@ -141,6 +144,9 @@ def check_url(url: str) -> None:
             "DATABASE_URL is not a Postgres address; write it as "
             "postgresql://user:password@host:5432/database"
         )
+    if "://" in url and (urlsplit(url).netloc.count("@") > 1 or "@" in urlsplit(url).path):
+        # libpq would take the rest of the password for a host or a database, and say it aloud.
+        raise ConfigError("in DATABASE_URL, write @ as %40 and / as %2F within user and password")
 
 
 def redact(url: str) -> str:

@@ -3,13 +3,11 @@
 from collections.abc import Mapping
 
 from harness.config import ProvisionConfig
-from harness.provision.container import ContainerServer
 from harness.provision.embedded import EmbeddedServer, Storage
 from harness.provision.external import ExternalServer
 from harness.provision.server import PostgresServer, ServerFacts, StopMode, describe
 
 __all__ = [
-    "ContainerServer",
     "EmbeddedServer",
     "ExternalServer",
     "PostgresServer",
@@ -39,6 +37,9 @@ def provision(
     if config.url is not None:
         server = ExternalServer(config.url)
     elif config.provisioner == "container":
+        # Imported here: docker's client takes a quarter of a second, and few runs use it.
+        from harness.provision.container import ContainerServer  # noqa: PLC0415
+
         server = ContainerServer(config.image, storage=storage, settings=settings)
     else:
         server = EmbeddedServer(storage=storage, settings=settings)

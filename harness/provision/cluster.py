@@ -20,7 +20,11 @@ BASE_SETTINGS: Mapping[str, str] = {
     "timezone": "UTC",
     "log_timezone": "UTC",
 }
-EPHEMERAL_SETTINGS: Mapping[str, str] = {"fsync": "off", "max_wal_size": "256MB"}
+EPHEMERAL_SETTINGS: Mapping[str, str] = {
+    "fsync": "off",
+    "max_wal_size": "256MB",
+    "dynamic_shared_memory_type": "mmap",  # in the data directory, so that it goes with it
+}
 """For data that need not survive the machine. `synchronous_commit` and `full_page_writes` stay on:
 what was acknowledged must survive the death of the processes."""
 
@@ -46,7 +50,7 @@ def create_cluster(
         secret.write_text(password)
         if account:
             account.owns(secret)
-        command = [
+        command: list[str | Path] = [
             binaries["initdb"],
             f"--pgdata={data}",
             f"--username={SUPERUSER}",
@@ -93,10 +97,10 @@ def server_command(binaries: Binaries, data: Path, port: int) -> list[str]:
     ]
 
 
-def server_url(port: int, password: str) -> str:
-    """The address of the maintenance database."""
-    host = f"127.0.0.1:{port}"
-    return f"postgresql://{SUPERUSER}:{quote(password, safe='')}@{host}/postgres?sslmode=disable"
+def server_url(port: int, password: str | None) -> str:
+    """The address of the maintenance database, without a password if None."""
+    secret = "" if password is None else f":{quote(password, safe='')}"
+    return f"postgresql://{SUPERUSER}{secret}@127.0.0.1:{port}/postgres?sslmode=disable"
 
 
 def explain(log: str, folder: Path) -> str:

@@ -17,7 +17,7 @@ import psutil
 import requests
 
 from harness.errors import ProvisionError
-from harness.provision.cluster import BASE_SETTINGS, EPHEMERAL_SETTINGS, SUPERUSER
+from harness.provision.cluster import BASE_SETTINGS, SUPERUSER
 from harness.provision.embedded import Storage
 from harness.provision.process import candidate_ports
 from harness.provision.server import PostgresServer, ServerFacts, StopMode, ask
@@ -86,7 +86,7 @@ class ContainerServer(PostgresServer):
         self._image = image
         self._settings = {
             **{name: value for name, value in BASE_SETTINGS.items() if name != "listen_addresses"},
-            **(EPHEMERAL_SETTINGS if storage == "tmpfs" else {}),
+            **({"fsync": "off"} if storage == "tmpfs" else {}),
             **(settings or {}),
         }
         self._password = secrets.token_urlsafe(24)
@@ -196,13 +196,18 @@ class ContainerServer(PostgresServer):
         """Ask the engine for something; its errors become ours, in one line."""
         try:
             return call()
-        except docker.errors.ImageNotFound as exc:
-            raise ProvisionError(
-                f"the image {self._image} is neither here nor in a registry that can be reached; "
-                "name another in HARNESS_POSTGRES_IMAGE"
-            ) from exc
         except _ENGINE_ERRORS as exc:
             reason = " ".join(str(exc).split())
+            if "ryuk" in reason:
+                raise ProvisionError(
+                    "testcontainers' reaper image is not here and cannot be pulled; "
+                    f"set TESTCONTAINERS_RYUK_DISABLED=true ({reason})"
+                ) from exc
+            if isinstance(exc, docker.errors.ImageNotFound) or "/images/create" in reason:
+                raise ProvisionError(
+                    f"the image {self._image} is not here and cannot be pulled; "
+                    f"name another in HARNESS_POSTGRES_IMAGE ({reason})"
+                ) from exc
             raise ProvisionError(f"the container engine refused {self._image}: {reason}") from exc
         except (TimeoutError, RuntimeError) as exc:
             raise ProvisionError(f"the container of {self._image} did not start: {exc}") from exc

@@ -104,12 +104,17 @@ class EmbeddedServer(PostgresServer):
     def start(self) -> None:
         """Make the data directory if there is none, start, and wait for readiness."""
         with self._mutex:
-            if self._process is None:
-                self._create()
-            if self._process is not None and not self._process.is_running():
-                self._process.stop("immediate")  # collects what is left of a run that died
-                self._listen(self._process)
-                self._facts = ask(self.url)
+            first = self._process is None
+            try:
+                process = self._process or self._create()
+                if not process.is_running():
+                    process.stop("immediate")  # collects what is left of a run that died
+                    self._listen(process)
+                    self._facts = ask(self.url)
+            except BaseException:
+                if first:
+                    self.close()
+                raise
 
     def stop(self, mode: StopMode = "fast") -> None:
         """Stop and keep the data."""
@@ -138,19 +143,15 @@ class EmbeddedServer(PostgresServer):
             if folder is not None:
                 folder.remove()
 
-    def _create(self) -> None:
+    def _create(self) -> ServerProcess:
         account = server_account()
         binaries = find_binaries(account)
         folder = make_folder(self._base, account)
         self._folder = folder
         atexit.register(self._close_at_exit)
-        try:
-            create_cluster(
-                binaries, account, folder.data, password=self._password, settings=self._settings
-            )
-        except BaseException:
-            self.close()
-            raise
+        create_cluster(
+            binaries, account, folder.data, password=self._password, settings=self._settings
+        )
         self._process = ServerProcess(
             binaries=binaries,
             account=account,
@@ -159,6 +160,7 @@ class EmbeddedServer(PostgresServer):
             lock=folder.lock,
             delete=[folder.path],
         )
+        return self._process
 
     def _listen(self, process: ServerProcess) -> None:
         """Start on the port that the URL names already, or on the first that is free."""
@@ -172,15 +174,9 @@ class EmbeddedServer(PostgresServer):
                 process.start(port)
             except PortTaken:
                 tried.append(str(port))
-            except BaseException:
-                if self._port is None:
-                    self.close()
-                raise
             else:
                 self._port = port
                 return
-        if self._port is None:
-            self.close()
         raise ProvisionError(
             f"no port is free for PostgreSQL (tried {', '.join(tried)}); stop what listens there"
         )

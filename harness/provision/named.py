@@ -11,7 +11,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import NoReturn
 
@@ -99,14 +99,15 @@ def url(name: str, home: Path) -> str:
         ProvisionError: It does not run.
     """
     folder = _folder(name, home)
-    lock = try_lock(folder / "server.lock") if folder.is_dir() else None
-    if lock is not None:
-        os.close(lock)
-    if lock is not None or not folder.is_dir():
-        raise ProvisionError(
-            f"the server {name!r} does not run; start it with `harness db start{_option(name)}`"
-        )
-    return _running_url(name, folder)
+    if folder.is_dir():
+        with locked(folder / "command.lock", wait_s=_COMMAND_WAIT_S):
+            lock = try_lock(folder / "server.lock")
+            if lock is None:
+                return _running_url(name, folder)
+            os.close(lock)
+    raise ProvisionError(
+        f"the server {name!r} does not run; start it with `harness db start{_option(name)}`"
+    )
 
 
 def psql(name: str, home: Path, arguments: Sequence[str] = ()) -> NoReturn:
@@ -115,39 +116,41 @@ def psql(name: str, home: Path, arguments: Sequence[str] = ()) -> NoReturn:
     Raises:
         ProvisionError: The server does not run.
     """
-    state = _read(name, _folder(name, home)) if url(name, home) else None
-    if state is None:
-        raise ProvisionError(f"the server {name!r} does not run")
+    url(name, home)  # raises if there is nothing to connect to
+    state = _read(name, _folder(name, home))
     program = str(find_binaries(None)["psql"])
     address = server_url(state.port, None)
-    environment = {**os.environ, "PGPASSWORD": state.password}
+    environment = {**os.environ, "PGPASSWORD": state.password}  # noqa: TID251 # for psql, whole
     os.execve(program, [program, address, *arguments], environment)  # noqa: S606 # becoming psql
 
 
 def _launch(name: str, folder: Path, lock: int) -> str:
     account = server_account()
     binaries = find_binaries(account)
-    known = _read(name, folder) if (folder / "server.json").exists() else None
-    password = known.password if known else secrets.token_urlsafe(24)
-    place = Path(known.data).parent if known else _place(folder, account)
-    data = place / "data"
-    if not (data / "PG_VERSION").is_file() or known is None:
-        _create(binaries, account, data, password)
+    if (folder / "server.json").exists():
+        state = _read(name, folder)
+    else:
+        data = _place(folder, account) / "data"
+        state = _State(port=0, password=secrets.token_urlsafe(24), data=str(data))
+        _write(folder, state)
+    data = Path(state.data)
+    if not data.exists():
+        _create(binaries, account, data, state.password)
     process = ServerProcess(
         binaries=binaries,
         account=account,
         data=data,
-        log=place / "log",
+        log=data.with_name("log"),
         lock=lock,
         detached=True,
     )
-    for port in [*([known.port] if known else []), *candidate_ports()]:
+    for port in [*([state.port] if state.port else []), *candidate_ports()]:
         try:
             process.start(port)
         except PortTaken:
             continue
-        _write(folder, _State(port=port, password=password, data=str(data)))
-        address = server_url(port, password)
+        _write(folder, replace(state, port=port))
+        address = server_url(port, state.password)
         ask(address)
         return address
     raise ProvisionError("no port is free for PostgreSQL on 127.0.0.1")
@@ -156,9 +159,8 @@ def _launch(name: str, folder: Path, lock: int) -> str:
 def _create(binaries: Binaries, account: Account | None, data: Path, password: str) -> None:
     """Make the data directory whole or not at all; a half made one is what `initdb` left dying."""
     partial = data.with_name("partial")
+    shutil.rmtree(partial, ignore_errors=True)
     try:
-        for leftover in (partial / "data", partial):
-            shutil.rmtree(leftover, ignore_errors=True)
         partial.mkdir(mode=0o700)
         if account:
             account.owns(partial)
@@ -174,19 +176,20 @@ def _create(binaries: Binaries, account: Account | None, data: Path, password: s
 
 
 def _place(folder: Path, account: Account | None) -> Path:
-    """Where the data go: the server's folder, or one that the unprivileged user can reach.
+    """Make the folder of the data: beside the state, or where the unprivileged user can reach it.
 
     Root's home is closed to the user that PostgreSQL runs as.
     """
-    if account is None:
-        return folder
-    place = folder
-    if not can_use(account, folder.parent):
+    place = folder / "cluster"
+    if account is not None and not can_use(account, folder.parent):
         digest = hashlib.sha256(bytes(folder)).hexdigest()[:12]
         place = _SYSTEM_HOME / f"{folder.name}-{digest}"
         place.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-        place.mkdir(mode=0o700, exist_ok=True)
-    account.owns(place)
+    elif account is not None:
+        folder.chmod(0o711)  # to pass through; what lies there is readable by its owner alone
+    place.mkdir(mode=0o700, exist_ok=True)
+    if account is not None:
+        account.owns(place)
     return place
 
 

@@ -67,6 +67,42 @@ def port_is_free(port: int) -> bool:
     return True
 
 
+def pid_file(data: Path) -> list[str]:
+    """The lines of `postmaster.pid`; none if there is no such file."""
+    try:
+        text = (data / "postmaster.pid").read_text()
+    except FileNotFoundError:
+        return []
+    return [line.strip() for line in text.splitlines()]
+
+
+def postmaster_of(data: Path) -> psutil.Process | None:
+    """The living postmaster that `postmaster.pid` names, unless the id is another program's now."""
+    lines = pid_file(data)
+    if not lines or not lines[0].isdigit():
+        return None
+    try:
+        process = psutil.Process(int(lines[0]))
+        command = process.cmdline()
+    except psutil.Error:
+        return None
+    is_ours = str(data) in command and Path(command[0]).name == "postgres"
+    return process if is_ours else None
+
+
+def end_detached(data: Path) -> None:
+    """Ask the server that runs on the data directory to end, whoever started it."""
+    postmaster = postmaster_of(data)
+    if postmaster is None:
+        return
+    with suppress(psutil.NoSuchProcess):
+        family = [postmaster, *postmaster.children(recursive=True)]
+        postmaster.send_signal(_SIGNALS["fast"])
+        for process in family:  # one that was frozen does not hear the signal
+            with suppress(psutil.NoSuchProcess):
+                process.resume()
+
+
 @dataclass(kw_only=True)
 class ServerProcess:
     """The processes of one server on one data directory."""
@@ -178,6 +214,8 @@ class ServerProcess:
         except BaseException:
             self.kill()
             raise
+        if self.detached:
+            self._await_supervisor()
 
     def _await_ready(self, offset: int) -> None:
         if self._supervisor is None or self._supervisor.stdout is None:
@@ -200,7 +238,7 @@ class ServerProcess:
 
     def _says_ready(self, pid: str) -> bool:
         """Whether `postmaster.pid` is of this run and its last line says ready, as for pg_ctl."""
-        lines = self._pid_file()
+        lines = pid_file(self.data)
         return len(lines) >= 8 and lines[0] == pid and lines[7] == "ready"
 
     def _fail(self, log: str) -> None:
@@ -219,29 +257,16 @@ class ServerProcess:
         id in PG_GRANDPARENT_PID (`CreateLockFile` in miscinit.c), and goes on to check that
         nobody uses the old shared memory before it removes the file itself.
         """
-        lines = self._pid_file()
-        if not lines or not lines[0].isdigit():
-            return {}
-        try:
-            old = psutil.Process(int(lines[0]))
-            command = old.cmdline()
-            if str(self.data) in command and Path(command[0]).name == "postgres":
+        old = postmaster_of(self.data)
+        if old is not None:
+            try:
                 old.wait(timeout=_SETTLE_TIMEOUT_S)
-                return {}
-        except psutil.TimeoutExpired as exc:
-            raise ProvisionError(
-                f"process {lines[0]} already runs a server in {self.data}; stop it first"
-            ) from exc
-        except psutil.Error:
-            return {}
-        return {"PG_GRANDPARENT_PID": lines[0]}
-
-    def _pid_file(self) -> list[str]:
-        try:
-            text = (self.data / "postmaster.pid").read_text()
-        except FileNotFoundError:
-            return []
-        return [line.strip() for line in text.splitlines()]
+            except psutil.TimeoutExpired as exc:
+                raise ProvisionError(
+                    f"process {old.pid} already runs a server in {self.data}; stop it first"
+                ) from exc
+        lines = pid_file(self.data)
+        return {"PG_GRANDPARENT_PID": lines[0]} if lines else {}
 
     def _await_supervisor(self) -> None:
         """Wait until the supervisor has reaped the last process of the server."""

@@ -76,7 +76,10 @@ class PostgresServer(ABC):
 
     @abstractmethod
     def pids(self) -> list[int]:
-        """Process ids of the postmaster, which comes first, and of all its children."""
+        """Process ids of the postmaster, which comes first, and of all its children.
+
+        Some of the children come and go by themselves: an id may be gone when it is used.
+        """
 
     @abstractmethod
     def close(self) -> None:
@@ -88,7 +91,11 @@ class PostgresServer(ABC):
         self.start()
 
     def __enter__(self) -> Self:
-        self.start()
+        try:
+            self.start()
+        except BaseException:
+            self.close()
+            raise
         return self
 
     def __exit__(

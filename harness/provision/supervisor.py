@@ -73,39 +73,45 @@ def _spawn(order: dict[str, Any]) -> int:
 
 
 def _watch(order: dict[str, Any], server: int, wake: int, told_to_end: list[int]) -> int:
+    """Wait until all processes are gone; end them once the harness is."""
     poll = select.poll()
     poll.register(0, select.POLLIN | select.POLLHUP)
     poll.register(wake, select.POLLIN)
     code: int | None = None
     orphaned_at: float | None = None
-    listening = True
     while True:
-        for descriptor, _ in poll.poll(_LOOK_MS):
-            if descriptor == wake:
-                os.read(wake, 4096)
-            elif not os.read(0, 4096):
-                poll.unregister(0)
-                listening = False
+        if any(_hears_end(poll, descriptor) for descriptor, _ in poll.poll(_LOOK_MS)):
+            told_to_end.append(0)
         ended, codes = _reap()
         code = codes.get(server, code)
         if ended:
             break
-        orphaned = not listening or os.getppid() != order["parent"] or bool(told_to_end)
-        if not orphaned:
-            continue
-        if orphaned_at is None:
-            orphaned_at = time.monotonic()
-            if code is None:
-                _signal(server, signal.SIGQUIT)
-            _signal_descendants(signal.SIGCONT)  # a frozen process does not hear SIGQUIT
-        elif time.monotonic() - orphaned_at > _PATIENCE_S:
-            if code is None:
-                _signal(server, signal.SIGKILL)
-            _signal_descendants(signal.SIGKILL)
+        if told_to_end or os.getppid() != order["parent"]:
+            orphaned_at = orphaned_at or time.monotonic()
+            _end(server if code is None else None, time.monotonic() - orphaned_at)
     if orphaned_at is not None:
         for folder in order["delete"]:
             shutil.rmtree(folder, ignore_errors=True)
     return code or 0
+
+
+def _hears_end(poll: "select.poll", descriptor: int) -> bool:
+    """Read what woke us; tell whether it was the end of our standard input."""
+    if os.read(descriptor, 4096) or descriptor != 0:
+        return False
+    poll.unregister(0)
+    return True
+
+
+def _end(server: int | None, waited_s: float) -> None:
+    """Stop the server, if it still lives; after some seconds kill all that is left."""
+    if waited_s > _PATIENCE_S:
+        asking, following = signal.SIGKILL, signal.SIGKILL
+    else:
+        asking, following = signal.SIGQUIT, signal.SIGCONT  # a frozen process hears no SIGQUIT
+    if server is not None:
+        _signal(server, asking)
+    _signal_descendants(following)
 
 
 def _reap() -> tuple[bool, dict[int, int]]:

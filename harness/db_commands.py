@@ -1,0 +1,84 @@
+"""`harness db`: a Postgres that outlives the command, to explore in and to serve from."""
+
+import asyncio
+from typing import Annotated
+
+import psycopg
+import rich.table
+import typer
+from rich.console import Console
+
+from harness.config import ProvisionConfig, redact
+from harness.errors import DatabaseUnavailable
+from harness.provision import named
+from harness.schema.inspect import Table, inspect_database
+
+app = typer.Typer(help=__doc__, no_args_is_help=True)
+
+_Name = Annotated[str, typer.Option("--name", help="Which server, if there are several.")]
+
+
+@app.command()
+def start(name: _Name = named.DEFAULT_NAME) -> None:
+    """Start the server, on disk and with fsync; its data stay when it stops."""
+    started = named.start(name, ProvisionConfig.from_env().home)
+    if started.already_running:
+        typer.echo(f"The server {name!r} already runs.")
+    else:
+        typer.echo(f"Started the server {name!r}.")
+    option = "" if name == named.DEFAULT_NAME else f" --name {name}"
+    typer.echo(f"Its address: export DATABASE_URL=$(harness db url{option})")
+
+
+@app.command()
+def stop(name: _Name = named.DEFAULT_NAME) -> None:
+    """Stop the server and keep its data."""
+    stopped = named.stop(name, ProvisionConfig.from_env().home)
+    typer.echo(f"Stopped the server {name!r}." if stopped else f"The server {name!r} did not run.")
+
+
+@app.command()
+def url(name: _Name = named.DEFAULT_NAME) -> None:
+    """Print the address of the running server, for DATABASE_URL."""
+    typer.echo(named.url(name, ProvisionConfig.from_env().home))
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def psql(context: typer.Context, name: _Name = named.DEFAULT_NAME) -> None:
+    """Open psql on the running server; further arguments are psql's."""
+    named.psql(name, ProvisionConfig.from_env().home, context.args)
+
+
+@app.command()
+def inspect(
+    name: _Name = named.DEFAULT_NAME,
+    newest: Annotated[int, typer.Option(min=1, help="Records to show of each kind.")] = 20,
+) -> None:
+    """Show what lies in DATABASE_URL, or in the running server if that is not set."""
+    config = ProvisionConfig.from_env()
+    address = config.url or named.url(name, config.home)
+    console = Console()
+    for table in asyncio.run(_inspect(address, newest)):
+        console.print(_rich(table))
+
+
+async def _inspect(address: str, newest: int) -> list[Table]:
+    try:
+        async with await psycopg.AsyncConnection.connect(
+            address, autocommit=True, prepare_threshold=None, connect_timeout=5
+        ) as connection:
+            return await inspect_database(connection, newest=newest)
+    except psycopg.Error as exc:
+        reason = " ".join(str(exc).split())
+        raise DatabaseUnavailable(f"cannot read {redact(address)}: {reason}") from exc
+
+
+def _rich(table: Table) -> rich.table.Table:
+    shown = rich.table.Table(title=table.title, title_justify="left")
+    for column in table.columns:
+        shown.add_column(column, overflow="fold")
+    for row in table.rows:
+        shown.add_row(*("" if value is None else str(value) for value in row))
+    if not table.rows:
+        shown.caption = "no rows"
+    return shown

@@ -1,0 +1,188 @@
+"""Settings: their defaults, where they come from, and what is refused."""
+
+import dataclasses
+from pathlib import Path
+
+import platformdirs
+import pytest
+
+from harness.config import DatabaseConfig, ProvisionConfig, check_url, in_ci, redact
+from harness.errors import ConfigError
+
+URL = "postgresql://user:hunter2@db.example.com:5433/app?sslmode=disable"
+
+
+class TestDatabaseConfig:
+    """The seed's class of that name, and more."""
+
+    def test_defaults(self) -> None:
+        """Without settings there is no database, and the pool has its documented size."""
+        config = DatabaseConfig()
+        assert config.url is None
+        assert (config.pool_min_size, config.pool_max_size) == (2, 10)
+        assert config.pool_timeout_s == 10.0
+        assert config.prepare_threshold == 5
+        assert config.required is False
+
+    def test_is_configured_with_url(self) -> None:
+        """A URL makes it configured."""
+        assert DatabaseConfig(url=URL).is_configured
+
+    def test_is_not_configured_without_url(self) -> None:
+        """No URL, not configured, and nothing to show for it."""
+        assert not DatabaseConfig().is_configured
+        assert DatabaseConfig().safe_url == ""
+
+    def test_from_env_with_env_vars(self) -> None:
+        """Every documented variable is read, with its type."""
+        environ = {
+            "DATABASE_URL": URL,
+            "DATABASE_REQUIRED": "Yes",
+            "DATABASE_POOL_MIN_SIZE": "1",
+            "DATABASE_POOL_MAX_SIZE": "3",
+            "DATABASE_POOL_TIMEOUT_S": "0.5",
+            "DATABASE_PREPARE_THRESHOLD": "None",
+        }
+        assert DatabaseConfig.from_env(environ) == DatabaseConfig(
+            url=URL,
+            required=True,
+            pool_min_size=1,
+            pool_max_size=3,
+            pool_timeout_s=0.5,
+            prepare_threshold=None,
+        )
+
+    def test_from_env_without_env_vars(self) -> None:
+        """An empty environment gives the defaults."""
+        assert DatabaseConfig.from_env({}) == DatabaseConfig()
+
+    def test_from_env_reads_the_process_environment(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Without an argument it is the process's own environment that counts."""
+        monkeypatch.setenv("DATABASE_URL", URL)
+        assert DatabaseConfig.from_env().url == URL
+
+    @pytest.mark.parametrize("blank", ["", "  "])
+    def test_an_empty_variable_counts_as_unset(self, blank: str) -> None:
+        """`DATABASE_URL=` in a shell switches Postgres off instead of failing."""
+        environ = {"DATABASE_URL": blank, "DATABASE_POOL_MAX_SIZE": blank}
+        assert DatabaseConfig.from_env(environ) == DatabaseConfig()
+
+    @pytest.mark.parametrize(
+        ("name", "value"),
+        [
+            ("DATABASE_POOL_MIN_SIZE", "two"),
+            ("DATABASE_POOL_MAX_SIZE", "1.5"),
+            ("DATABASE_POOL_MAX_SIZE", "0"),
+            ("DATABASE_POOL_MIN_SIZE", "11"),
+            ("DATABASE_POOL_MIN_SIZE", "-1"),
+            ("DATABASE_POOL_TIMEOUT_S", "soon"),
+            ("DATABASE_POOL_TIMEOUT_S", "0"),
+            ("DATABASE_POOL_TIMEOUT_S", "nan"),
+            ("DATABASE_PREPARE_THRESHOLD", "-1"),
+            ("DATABASE_PREPARE_THRESHOLD", "never"),
+            ("DATABASE_REQUIRED", "maybe"),
+        ],
+    )
+    def test_a_bad_value_is_refused_by_its_name(self, name: str, value: str) -> None:
+        """The error is one line that names the variable to correct."""
+        with pytest.raises(ConfigError, match=name) as caught:
+            DatabaseConfig.from_env({name: value})
+        assert "\n" not in str(caught.value)
+
+    def test_is_frozen(self) -> None:
+        """Settings do not change under whoever read them."""
+        with pytest.raises(dataclasses.FrozenInstanceError):
+            DatabaseConfig().url = URL  # type: ignore[misc]  # what the test is about
+
+
+class TestPasswords:
+    """No setting shows its password."""
+
+    @pytest.mark.parametrize("config", [DatabaseConfig(url=URL), ProvisionConfig(url=URL)])
+    def test_repr_hides_the_url(self, config: DatabaseConfig | ProvisionConfig) -> None:
+        """A config in a log or a traceback reveals nothing."""
+        assert "hunter2" not in repr(config)
+
+    def test_safe_url_keeps_all_but_the_password(self) -> None:
+        """The address can still be recognised."""
+        safe = DatabaseConfig(url=URL).safe_url
+        assert "hunter2" not in safe
+        assert "db.example.com" in safe
+        assert "5433" in safe
+
+    @pytest.mark.parametrize(
+        "url",
+        [
+            URL,
+            "host=db.example.com password=hunter2",
+            "postgresql://user@db.example.com/app?password=hunter2",
+            "postgresql://user:hunter%32@db.example.com/app",
+        ],
+    )
+    def test_redact_knows_every_way_to_write_one(self, url: str) -> None:
+        """URL, query, percent-encoding and key=value forms alike lose the password."""
+        assert "hunter" not in redact(url)
+
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "not a url hunter2",
+            "mysql://user:hunter2@db.example.com/app",
+            "postgresql://user:hunter2@[broken/app",
+            "postgresql://user:hunter2@db.example.com/app?nosuchoption=1",
+            "",
+        ],
+    )
+    def test_a_malformed_url_is_refused_without_repeating_it(self, url: str) -> None:
+        """One clear line says how to write it, and the password stays out."""
+        with pytest.raises(ConfigError, match="postgresql://user:password@host") as caught:
+            check_url(url)
+        assert "hunter2" not in str(caught.value)
+        assert "\n" not in str(caught.value)
+
+    @pytest.mark.parametrize("config", [DatabaseConfig, ProvisionConfig])
+    def test_a_malformed_url_is_refused_from_the_environment(
+        self, config: type[DatabaseConfig] | type[ProvisionConfig]
+    ) -> None:
+        """Both configs check the URL before anything connects."""
+        with pytest.raises(ConfigError, match="DATABASE_URL"):
+            config.from_env({"DATABASE_URL": "localhost"})
+
+
+class TestProvisionConfig:
+    """Where a Postgres comes from."""
+
+    def test_defaults_to_the_embedded_server(self) -> None:
+        """Nothing set means the server that needs nothing installed."""
+        config = ProvisionConfig.from_env({})
+        assert config.url is None
+        assert config.provisioner == "embedded"
+        assert config.home == platformdirs.user_data_path("langgraph-harness")
+
+    def test_reads_every_variable(self, tmp_path: Path) -> None:
+        """URL, provisioner, image and home come from their variables."""
+        environ = {
+            "DATABASE_URL": URL,
+            "HARNESS_POSTGRES": "container",
+            "HARNESS_POSTGRES_IMAGE": "postgres:15-local",
+            "HARNESS_HOME": str(tmp_path),
+        }
+        assert ProvisionConfig.from_env(environ) == ProvisionConfig(
+            url=URL, provisioner="container", image="postgres:15-local", home=tmp_path
+        )
+
+    def test_an_unknown_provisioner_is_refused(self) -> None:
+        """The error names the variable and the choices."""
+        with pytest.raises(
+            ConfigError, match="HARNESS_POSTGRES must be one of embedded, container"
+        ):
+            ProvisionConfig.from_env({"HARNESS_POSTGRES": "podman"})
+
+
+@pytest.mark.parametrize(
+    ("environ", "expected"),
+    [({}, False), ({"CI": "true"}, True), ({"CI": "1"}, True), ({"CI": "false"}, False)],
+)
+def test_in_ci(environ: dict[str, str], expected: bool) -> None:
+    """CI counts when it says something true."""
+    assert in_ci(environ) is expected
