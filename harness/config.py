@@ -10,6 +10,7 @@
 | `HARNESS_POSTGRES` | where tests take a server from: `embedded` or `container` | `embedded` |
 | `HARNESS_POSTGRES_IMAGE` | the image for `container` | `postgres:18` |
 | `HARNESS_HOME` | folder of named embedded servers | the user's data folder |
+| `HARNESS_RESULTS` | folder of results that the notebooks show | none: they measure anew |
 """
 
 import math
@@ -158,6 +159,18 @@ def redact(url: str) -> str:
 def in_ci(environ: Mapping[str, str] | None = None) -> bool:
     """Whether `CI` is set to something true, as CI services do."""
     return _Environment(environ).flag("CI")
+
+
+def results_folder(environ: Mapping[str, str] | None = None) -> Path | None:
+    """The folder of results that `HARNESS_RESULTS` names; None: measure anew."""
+    text = _Environment(environ).text("HARNESS_RESULTS")
+    return Path(text) if text else None
+
+
+def without_pytest(environ: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The environment for a pytest of our own: nothing in it changes how pytest runs."""
+    found = os.environ if environ is None else environ
+    return {name: value for name, value in found.items() if not name.startswith("PYTEST_")}
 
 
 class _Environment:

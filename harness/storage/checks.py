@@ -40,7 +40,7 @@ def check_id(value: Any, kind: str) -> str:
         InvalidInput: It is not a string of 36 characters that writes a UUID.
     """
     if not isinstance(value, str) or not _UUID.match(value):
-        raise InvalidInput(f"Invalid {kind} ID: must be a UUID, not {value!r:.80}")
+        raise InvalidInput(f"Invalid {kind} ID: must be a UUID, not {_shown(value)}")
     return str(UUID(value))
 
 
@@ -57,21 +57,23 @@ def check_choice(value: Any, literal: Any, name: str) -> Any:
     """Return a value of a `typing.Literal`."""
     options = get_args(literal)
     if not isinstance(value, str) or value not in options:
-        raise InvalidInput(f"{name} must be one of {', '.join(options)}, not {value!r:.80}")
+        raise InvalidInput(f"{name} must be one of {', '.join(options)}, not {_shown(value)}")
     return value
 
 
 def check_flag(value: Any, name: str) -> bool:
     """Return a bool."""
     if not isinstance(value, bool):
-        raise InvalidInput(f"{name} must be true or false, not {value!r:.80}")
+        raise InvalidInput(f"{name} must be true or false, not {_shown(value)}")
     return value
 
 
 def check_integer(value: Any, name: str, *, low: int = 0, high: int = INT_MAX) -> int:
     """Return a whole number between `low` and `high`, both included; a bool is none."""
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        raise InvalidInput(f"{name} must be a whole number from {low} to {high}, not {value!r:.80}")
+        raise InvalidInput(
+            f"{name} must be a whole number from {low} to {high}, not {_shown(value)}"
+        )
     return int(value)
 
 
@@ -82,7 +84,9 @@ def check_number(
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise InvalidInput(f"{name} must be a number, not {type(value).__name__}")
     if not (low < value <= high or (or_zero and value == 0)):
-        raise InvalidInput(f"{name} must be above {low:g} and at most {high:g}, not {value!r:.80}")
+        raise InvalidInput(
+            f"{name} must be above {low:g} and at most {high:g}, not {_shown(value)}"
+        )
     return float(value)
 
 
@@ -111,7 +115,7 @@ def check_labels(labels: Any, name: str) -> tuple[str, ...]:
         if not label:
             raise InvalidInput(f"{name} labels must not be empty")
         if "." in label:
-            raise InvalidInput(f"{name} labels must not contain '.', as {label!r:.80} does")
+            raise InvalidInput(f"{name} labels must not contain '.', as {_shown(label)} does")
     return checked
 
 
@@ -137,3 +141,11 @@ def check_address(namespace: Any, key: Any) -> tuple[tuple[str, ...], str]:
             f"not {size_bytes}"
         )
     return labels, text
+
+
+def _shown(value: Any) -> str:
+    """Return the beginning of a value's repr; Python writes out no integer of 4,300 digits."""
+    try:
+        return f"{value!r:.80}"
+    except ValueError:
+        return f"a very long {type(value).__name__}"

@@ -122,8 +122,8 @@ class RunRecords(Protocol):
         """Move a run on, from outside its lease, which is lost by it.
 
         `pending` goes to `running` (an attempt without a lease) or a terminal status, `running`
-        to a terminal one. `thread_status` is what the thread becomes if no other run keeps it busy; by
-        default `idle` after success and interruption, `error` after error and timeout.
+        to a terminal one. `thread_status` is what the thread becomes if no other run keeps it
+        busy; by default `idle` after success and interruption, `error` after error and timeout.
 
         Raises:
             Conflict: The run is terminal, or the step is none of these, or another run is running.

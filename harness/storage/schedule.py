@@ -1,13 +1,17 @@
 """Cron schedules: when the next firing is."""
 
+import re
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from croniter import CroniterError, croniter
 
 from harness.errors import InvalidInput
 from harness.storage.values import check_text
+
+_AT_RANDOM: Final = re.compile(r"(?:^|[\s,])R(?:$|[\s,(/])", re.IGNORECASE)
+"""croniter's `R`: another time at each reading, so that nobody could say when the cron is due."""
 
 
 def check_timezone(name: Any) -> str | None:
@@ -25,7 +29,8 @@ def check_timezone(name: Any) -> str | None:
 def check_schedule(schedule: Any) -> str:
     """Return a cron expression of five fields, or six with seconds last."""
     text = check_text(schedule, "schedule")
-    if len(text.split()) not in {5, 6} or not croniter.is_valid(text):
+    fields = len(text.split())
+    if fields not in {5, 6} or _AT_RANDOM.search(text) or not croniter.is_valid(text):
         raise InvalidInput(
             f"bad schedule {text!r:.80}: write five cron fields, or six with seconds last"
         )
@@ -36,6 +41,9 @@ def next_firing(
     schedule: str, timezone: str | None, *, after: datetime, end_time: datetime | None
 ) -> datetime | None:
     """Return the first firing later than `after`, in UTC; None when it lies after `end_time`.
+
+    Where a clock is put forward, a time that it skips fires when it is put; where it is put back, a
+    time that it shows twice fires twice.
 
     Raises:
         InvalidInput: The schedule names no date that ever comes, such as 30 February.

@@ -61,7 +61,7 @@ def check_text(value: Any, name: str) -> str:
     problem = _text_problem(value)
     if problem:
         raise InvalidInput(f"{name}: {problem}")
-    return str(value)
+    return str.__str__(value)  # of an enum's member: the text that it is, not its name
 
 
 def canonical_float(value: float) -> float | int:
@@ -114,7 +114,7 @@ def _copy_object(value: Mapping[Any, Any], depth: int) -> Json:
         try:
             if not isinstance(key, str):
                 raise _Refused(f"keys must be strings, not {type(key).__name__}")  # noqa: TRY301 -- gains its path below; one error tree
-            copied[_copy_text(key)] = _copy(item, depth + 1)
+            copied[_copy_text(str.__str__(key))] = _copy(item, depth + 1)
         except _Refused as refused:
             raise refused.inside(f"[{key!r}]") from None
     return copied

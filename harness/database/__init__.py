@@ -1,0 +1,7 @@
+"""The database of a process: its pool, its errors, its clock, and scratch copies for tests."""
+
+from harness.database.connections import Pool
+from harness.database.database import Database
+from harness.database.scratch import ScratchDatabases, with_database
+
+__all__ = ["Database", "Pool", "ScratchDatabases", "with_database"]

@@ -1,0 +1,107 @@
+"""The Postgres servers of a test run: one shared by all, and private ones to break."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, NoReturn
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from harness.provision import PostgresServer
+
+
+class SharedServer:
+    """The one server of this process's test run, started by whoever asks first."""
+
+    def __init__(self) -> None:
+        self._server: PostgresServer | None = None
+        self.problem: str | None = None
+        """Why there is none, once somebody has asked."""
+
+    def get(self) -> PostgresServer | None:
+        """Return the running server, or None where none can be had."""
+        if self._server is None and self.problem is None:
+            from harness.config import ProvisionConfig  # noqa: PLC0415 -- the plugin loads fast
+            from harness.errors import ConfigError, ProvisionError  # noqa: PLC0415 -- likewise
+            from harness.provision import provision  # noqa: PLC0415 -- likewise
+
+            try:
+                self._server = provision(ProvisionConfig.from_env(), storage="tmpfs")
+            except (ConfigError, ProvisionError) as exc:
+                self.problem = str(exc)
+        return self._server
+
+    def describe(self) -> str | None:
+        """Return a line about the server if it was asked for: what runs, or why nothing does."""
+        if self._server is not None:
+            from harness.provision import describe  # noqa: PLC0415 -- the plugin loads fast
+
+            return describe(self._server)
+        return None if self.problem is None else f"no PostgreSQL: {self.problem}"
+
+    def close(self) -> None:
+        """Stop the server."""
+        server, self._server = self._server, None
+        if server is not None:
+            server.close()
+
+
+SHARED_SERVER = pytest.StashKey[SharedServer]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make room for the shared server."""
+    config.stash[SHARED_SERVER] = SharedServer()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Stop the shared server."""
+    config.stash[SHARED_SERVER].close()
+
+
+def insist(config: pytest.Config, problem: str) -> NoReturn:
+    """Skip the test for want of a server, or fail it where that was asked for.
+
+    Raises:
+        pytest.fail.Exception: Under `--require-postgres` and in CI.
+        pytest.skip.Exception: Otherwise.
+    """
+    from harness.config import in_ci  # noqa: PLC0415 -- the plugin loads fast
+
+    if config.getoption("require_postgres") or in_ci():
+        pytest.fail(f"PostgreSQL is required, but there is none: {problem}", pytrace=False)
+    pytest.skip(f"no PostgreSQL: {problem}")
+
+
+@pytest.fixture(scope="session")
+def postgres_available(pytestconfig: pytest.Config) -> bool:
+    """Whether a PostgreSQL server is running or could be started."""
+    return pytestconfig.stash[SHARED_SERVER].get() is not None
+
+
+@pytest.fixture(scope="session")
+def postgres_server(pytestconfig: pytest.Config) -> PostgresServer:
+    """The run's server, one for each process; don't stop it, other tests use it."""
+    shared = pytestconfig.stash[SHARED_SERVER]
+    server = shared.get()
+    if server is None:
+        insist(pytestconfig, shared.problem or "nobody tried to start one")
+    return server
+
+
+@pytest.fixture
+def own_postgres_server(pytestconfig: pytest.Config) -> Iterator[PostgresServer]:
+    """A server for this test alone, to stop, kill and restart; never the one at DATABASE_URL."""
+    from harness.config import ProvisionConfig  # noqa: PLC0415 -- the plugin loads fast
+    from harness.errors import ConfigError, ProvisionError  # noqa: PLC0415 -- likewise
+    from harness.provision import provision  # noqa: PLC0415 -- likewise
+
+    try:
+        server = provision(replace(ProvisionConfig.from_env(), url=None), storage="tmpfs")
+    except (ConfigError, ProvisionError) as exc:
+        insist(pytestconfig, str(exc))
+    with server:
+        yield server

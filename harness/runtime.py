@@ -1,0 +1,178 @@
+"""The process-wide default: one database or memory, chosen once at boot, and its accessors.
+
+Tests and notebooks open a `Database` of their own instead; this is for servers, and for code that
+was written against the interface of these functions.
+"""
+
+import asyncio
+import logging
+from typing import Any
+
+from harness.config import DatabaseConfig
+from harness.database import Database, Pool
+from harness.errors import ConfigError, DatabaseUnavailable
+from harness.schema import LANGGRAPH_TABLES
+from harness.storage.extensions import FullStorage
+from harness.storage.local import LocalStorage
+from harness.storage.memory import MemoryBackend
+from harness.storage.postgres import PostgresBackend
+
+__all__ = [
+    "LANGGRAPH_TABLES",
+    "DatabaseConfig",
+    "get_checkpointer",
+    "get_pool",
+    "get_storage",
+    "get_store",
+    "initialize_database",
+    "is_postgres_enabled",
+    "reset_storage",
+    "shutdown_database",
+]
+
+logger = logging.getLogger(__name__)
+
+
+class _Runtime:
+    """What this process stores in."""
+
+    def __init__(self) -> None:
+        self.database: Database | None = None
+        self.storage: FullStorage | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._lock = asyncio.Lock()
+
+    def _mutex(self) -> asyncio.Lock:
+        """Return the lock of the running event loop; a lock serves one loop only."""
+        loop = asyncio.get_running_loop()
+        if self._loop is not loop:
+            if self._loop is not None and self._loop.is_closed():
+                self.database = None  # its connections ended with its loop
+            if self.database is not None:
+                raise ConfigError("the database belongs to another event loop of this process")
+            self._loop, self._lock = loop, asyncio.Lock()
+        return self._lock
+
+    async def initialize(self, config: DatabaseConfig) -> bool:
+        async with self._mutex():
+            if self.database is not None:
+                if self.database.config.url != config.url:
+                    raise ConfigError(
+                        "another database is open in this process "
+                        f"({self.database.config.safe_url}); call shutdown_database() first"
+                    )
+                return True
+            if not config.is_configured:
+                if config.required:
+                    raise DatabaseUnavailable(
+                        "DATABASE_REQUIRED is set, but DATABASE_URL names no database"
+                    )
+                return False
+            if self.storage is not None:
+                raise ConfigError(
+                    "this process already stores in memory, and would forget that; initialize the "
+                    "database before get_storage(), or call reset_storage() first"
+                )
+            self.database = await _open(config)
+            return self.database is not None
+
+    async def shutdown(self) -> None:
+        async with self._mutex():
+            database, self.database = self.database, None
+            if database is not None:
+                self.storage = None
+                await database.close()
+
+    def get_storage(self) -> FullStorage:
+        if self.storage is None:
+            self.storage = LocalStorage(
+                MemoryBackend() if self.database is None else PostgresBackend(self.database)
+            )
+        return self.storage
+
+
+async def _open(config: DatabaseConfig) -> Database | None:
+    """Return the open, migrated database, or None if it cannot be reached and need not be."""
+    database = Database(config)
+    try:
+        await database.open()
+        await database.migrate()
+    except DatabaseUnavailable as exc:
+        await database.close()
+        if config.required:
+            raise
+        logger.warning(
+            "STORING IN MEMORY ONLY, everything will be forgotten when this process ends: %s. "
+            "Set DATABASE_REQUIRED=true to refuse to start instead.",
+            exc,
+        )
+        return None
+    except BaseException:
+        await database.close()
+        raise
+    return database
+
+
+_runtime = _Runtime()
+
+
+async def initialize_database(config: DatabaseConfig | None = None) -> bool:
+    """Open and migrate the database of this process; return whether it stores in Postgres.
+
+    Without a URL, or when the database cannot be reached within 5 seconds, the process stores in
+    memory, and the log says so. Once the database is open, calling again with the same URL changes
+    nothing; of concurrent calls one opens it.
+
+    Args:
+        config: What to open; from the environment by default.
+
+    Raises:
+        DatabaseUnavailable: It cannot be reached, and `required` is set.
+        SchemaMismatch: Its schema is newer than this version, or was made by other files.
+        ConfigError: A setting is wrong, another database is open, or memory is in use already.
+    """
+    return await _runtime.initialize(DatabaseConfig.from_env() if config is None else config)
+
+
+async def shutdown_database() -> None:
+    """Close the database; safe in every state, and twice. Storage in memory is kept."""
+    await _runtime.shutdown()
+
+
+def is_postgres_enabled() -> bool:
+    """Whether this process stores in Postgres."""
+    return _runtime.database is not None
+
+
+def get_pool() -> Pool | None:
+    """Return the open pool, or None when this process stores in memory."""
+    return None if _runtime.database is None else _runtime.database.pool
+
+
+def get_checkpointer() -> Any:
+    """Return LangGraph's checkpointer on this process's database.
+
+    None: this version keeps assistants, threads, runs, items and crons, and no checkpoints.
+    """
+    return None
+
+
+def get_store() -> Any:
+    """Return LangGraph's store on this process's database.
+
+    None: this version serves items through `get_storage().items` only.
+    """
+    return None
+
+
+def get_storage() -> FullStorage:
+    """Return what this process stores in: the same object until `reset_storage()`.
+
+    Memory before `initialize_database()` and where that returned False.
+    """
+    return _runtime.get_storage()
+
+
+def reset_storage() -> None:
+    """Forget the storage object, and with it whatever was stored in memory only."""
+    _runtime.storage = None

@@ -1,0 +1,21 @@
+"""The tables of a harness database: their names, and the migrations that make them."""
+
+SCHEMA = "langgraph_server"
+
+RUNTIME_TABLES = ("assistants", "threads", "thread_states", "runs", "store_items", "crons")
+"""The tables of `SCHEMA` that hold the five resources."""
+
+LANGGRAPH_TABLES = (
+    "checkpoint_migrations",
+    "checkpoints",
+    "checkpoint_blobs",
+    "checkpoint_writes",
+    "store_migrations",
+    "store",
+    "vector_migrations",
+    "store_vectors",
+)
+"""What LangGraph's `setup()` makes in the search path's first schema; the last two only with an
+index configured. From `MIGRATIONS` and `setup` of langgraph-checkpoint-postgres 3.2.0."""
+
+__all__ = ["LANGGRAPH_TABLES", "RUNTIME_TABLES", "SCHEMA"]

@@ -1,0 +1,56 @@
+"""The rule of ids that are taken, for whole batches: found out before anything is written."""
+
+from collections.abc import Callable, Sequence
+from typing import Protocol, TypeVar
+
+from harness.errors import Conflict
+from harness.models import IfExists
+from harness.storage.memory.access import Owned
+from harness.storage.memory.table import Table
+
+
+class New(Protocol):
+    """A request that says what to do when its id is taken."""
+
+    @property
+    def if_exists(self) -> IfExists:
+        """`raise`, or `do_nothing` when the row is the caller's own."""
+
+
+NewT = TypeVar("NewT", bound=New)
+RowT = TypeVar("RowT", bound=Owned)
+
+
+def insert_rows(
+    table: Table[RowT],
+    news: Sequence[NewT],
+    *,
+    kind: str,
+    identify: Callable[[NewT], str],
+    make: Callable[[NewT], RowT],
+    owner: str,
+) -> tuple[list[RowT], list[RowT]]:
+    """Add a row for each request, all or none; return a row for each, and those that are new.
+
+    Raises:
+        Conflict: An id is taken, in the table or by an earlier request; with `do_nothing` only
+            when the row is another owner's.
+    """
+    made: dict[str, RowT] = {}
+    rows: list[RowT] = []
+    for new in news:
+        identity = identify(new)
+        row = made.get(identity) or table.get(identity)
+        if row is None:
+            row = made[identity] = make(new)
+        elif new.if_exists == "raise" or row.owner != owner:
+            raise taken(kind, identity)
+        rows.append(row)
+    for row in made.values():
+        table.add(row)
+    return rows, list(made.values())
+
+
+def taken(kind: str, identity: str) -> Conflict:
+    """Return the error for an id that somebody, perhaps another owner, has already."""
+    return Conflict(f"{kind} {identity} already exists")

@@ -1,0 +1,93 @@
+"""The run queue, in memory: what workers do to runs, under leases."""
+
+from datetime import datetime, timedelta
+from uuid import uuid4
+
+from harness.errors import LeaseLost
+from harness.models import ClaimedRun, Lease, Run
+from harness.storage.memory.records import run_of
+from harness.storage.memory.rows import RunRow
+from harness.storage.memory.tables import Tables
+from harness.storage.memory.transitions import active_runs, age, end_run, first_pending, start_run
+from harness.storage.requests import StatusChange
+
+
+class MemoryQueue:
+    """Carries out the requests of workers on runs."""
+
+    def __init__(self, tables: Tables) -> None:
+        self._tables = tables
+
+    async def claim(self, *, lease_s: float, owner: str | None) -> ClaimedRun | None:
+        """Start the oldest run that may run."""
+        now = self._tables.clock.now()
+        eligible = (
+            self._eligible(active_runs(self._tables, str(thread_id)), now)
+            for thread_id in self._tables.runs.groups("active")
+        )
+        run = min(
+            (run for run in eligible if run is not None and owner in (None, run.owner)),
+            key=age,
+            default=None,
+        )
+        if run is None:
+            return None
+        lease = Lease(
+            run_id=run.run_id,
+            thread_id=run.thread_id,
+            token=str(uuid4()),
+            attempt=run.attempt + 1,
+            expires_at=now + timedelta(seconds=lease_s),
+        )
+        start_run(self._tables, run, now, lease=lease)
+        return ClaimedRun(run=run_of(run), lease=lease)
+
+    async def heartbeat(self, lease: Lease, *, lease_s: float, owner: str) -> Lease:
+        """Prolong a lease."""
+        run = self._leased(lease, owner)
+        until = self._tables.clock.now() + timedelta(seconds=lease_s)
+        self._tables.runs.change(run, leased_until=until)
+        return Lease(
+            run_id=run.run_id,
+            thread_id=run.thread_id,
+            token=lease.token,
+            attempt=run.attempt,
+            expires_at=until,
+        )
+
+    async def hand_back(self, lease: Lease, *, owner: str) -> Run:
+        """Make the run pending again."""
+        run = self._leased(lease, owner)
+        self._tables.runs.change(
+            run,
+            status="pending",
+            lease_token=None,
+            leased_until=None,
+            updated_at=self._tables.clock.now(),
+        )
+        return run_of(run)
+
+    async def finish(self, lease: Lease, change: StatusChange, *, owner: str) -> Run:
+        """End the run."""
+        run = self._leased(lease, owner)
+        end_run(self._tables, run, change, self._tables.clock.now())
+        return run_of(run)
+
+    def _leased(self, lease: Lease, owner: str) -> RunRow:
+        run = self._tables.runs.get(lease.run_id)
+        if (
+            run is None
+            or run.owner != owner
+            or run.lease_token is None
+            or run.lease_token != lease.token
+        ):
+            raise LeaseLost(f"run {lease.run_id} is not under this lease any more")
+        return run
+
+    def _eligible(self, active: list[RunRow], now: datetime) -> RunRow | None:
+        """Return the run of one thread that a worker may take."""
+        for run in active:
+            if run.status == "running":
+                expired = run.leased_until is not None and run.leased_until <= now
+                return run if expired else None
+        return first_pending(active, due=now)

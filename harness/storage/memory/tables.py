@@ -1,0 +1,68 @@
+"""Everything that one memory store holds."""
+
+from typing import Final
+
+from harness.models import ACTIVE
+from harness.storage.memory.clock import Clock
+from harness.storage.memory.rows import (
+    AssistantRow,
+    CronRow,
+    ItemRow,
+    RunRow,
+    StateRow,
+    ThreadRow,
+    VersionRow,
+)
+from harness.storage.memory.table import Table
+
+
+class Tables:
+    """Seven tables and a clock, and the cascades between the tables."""
+
+    def __init__(self) -> None:
+        self.clock: Final = Clock()
+        self.assistants: Final = Table[AssistantRow](
+            lambda row: row.assistant_id, owner=lambda row: row.owner
+        )
+        self.assistant_versions: Final = Table[VersionRow](
+            lambda row: (row.assistant_id, row.version), assistant=lambda row: row.assistant_id
+        )
+        self.threads: Final = Table[ThreadRow](
+            lambda row: row.thread_id, owner=lambda row: row.owner
+        )
+        self.thread_states: Final = Table[StateRow](
+            lambda row: (row.thread_id, row.checkpoint_id), thread=lambda row: row.thread_id
+        )
+        self.runs: Final = Table[RunRow](
+            lambda row: row.run_id,
+            owner=lambda row: row.owner,
+            thread=lambda row: row.thread_id,
+            active=lambda row: row.thread_id if row.status in ACTIVE else None,
+        )
+        self.store_items: Final = Table[ItemRow](
+            lambda row: (row.owner, row.namespace, row.key), owner=lambda row: row.owner
+        )
+        self.crons: Final = Table[CronRow](
+            lambda row: row.cron_id,
+            owner=lambda row: row.owner,
+            assistant=lambda row: row.assistant_id,
+            thread=lambda row: row.thread_id,
+        )
+
+    def remove_assistant(self, row: AssistantRow) -> None:
+        """Delete an assistant with its versions and crons."""
+        for version in self.assistant_versions.group("assistant", row.assistant_id):
+            self.assistant_versions.remove(version)
+        for cron in self.crons.group("assistant", row.assistant_id):
+            self.crons.remove(cron)
+        self.assistants.remove(row)
+
+    def remove_thread(self, row: ThreadRow) -> None:
+        """Delete a thread with its states, runs and crons."""
+        for state in self.thread_states.group("thread", row.thread_id):
+            self.thread_states.remove(state)
+        for run in self.runs.group("thread", row.thread_id):
+            self.runs.remove(run)
+        for cron in self.crons.group("thread", row.thread_id):
+            self.crons.remove(cron)
+        self.threads.remove(row)

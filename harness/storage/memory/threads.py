@@ -1,0 +1,190 @@
+"""Threads, their states and the history of these, in memory."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from harness.models import Json, PruneStrategy, Thread, ThreadState
+from harness.storage.memory.access import readable, visible, writable
+from harness.storage.memory.inserting import insert_rows, taken
+from harness.storage.memory.jsonb import contains
+from harness.storage.memory.paging import paged
+from harness.storage.memory.records import state_of, thread_of
+from harness.storage.memory.rows import StateRow, ThreadRow
+from harness.storage.memory.tables import Tables
+from harness.storage.requests import NewState, NewThread, Page, ThreadQuery
+
+
+class MemoryThreads:
+    """Carries out requests on threads and their states."""
+
+    def __init__(self, tables: Tables) -> None:
+        self._tables = tables
+
+    async def insert(self, rows: Sequence[NewThread], *, owner: str) -> list[Thread]:
+        """Insert all or none."""
+        now = self._tables.clock.now()
+        inserted, _ = insert_rows(
+            self._tables.threads,
+            rows,
+            kind="thread",
+            identify=lambda new: new.thread_id,
+            make=lambda new: new_thread(new.thread_id, new.metadata, owner, now),
+            owner=owner,
+        )
+        return [thread_of(row) for row in inserted]
+
+    async def get(self, thread_id: str, *, owner: str) -> Thread:
+        """Return a thread."""
+        return thread_of(self._readable(thread_id, owner))
+
+    async def update(self, thread_id: str, metadata: Json, *, owner: str) -> Thread:
+        """Merge metadata."""
+        row = self._writable(thread_id, owner)
+        self._tables.threads.change(
+            row, metadata={**row.metadata, **metadata}, updated_at=self._tables.clock.now()
+        )
+        return thread_of(row)
+
+    async def search(self, query: ThreadQuery, page: Page, *, owner: str) -> list[Thread]:
+        """Return a page of the threads that match."""
+        found = paged(self._matching(query, owner), page, lambda row: row.thread_id)
+        return [thread_of(row) for row in found]
+
+    async def count(self, query: ThreadQuery, *, owner: str) -> int:
+        """Count the threads that match."""
+        return len(self._matching(query, owner))
+
+    async def delete(self, thread_id: str, *, owner: str) -> None:
+        """Remove a thread and what is its."""
+        self._tables.remove_thread(self._writable(thread_id, owner))
+
+    async def copy(self, thread_id: str, new_id: str, *, owner: str) -> Thread:
+        """Copy a thread and its states to the caller."""
+        source = self._readable(thread_id, owner)
+        now = self._tables.clock.now()
+        row = replace(
+            source,
+            thread_id=new_id,
+            owner=owner,
+            status="idle" if source.status == "busy" else source.status,
+            metadata={**source.metadata, "owner": owner},
+            created_at=now,
+            updated_at=now,
+            state_updated_at=now,
+        )
+        self._tables.threads.add(row)
+        for state in self._states(thread_id):
+            self._tables.thread_states.add(replace(state, thread_id=new_id))
+        return thread_of(row)
+
+    async def prune(self, thread_ids: Sequence[str], strategy: PruneStrategy, *, owner: str) -> int:
+        """Delete the caller's threads, or their states before the head."""
+        rows = [self._tables.threads.get(thread_id) for thread_id in dict.fromkeys(thread_ids)]
+        own = [row for row in rows if row is not None and row.owner == owner]
+        for row in own:
+            if strategy == "delete":
+                self._tables.remove_thread(row)
+            else:
+                self._keep_head(row.thread_id)
+        return len(own)
+
+    async def add_state(self, thread_id: str, state: NewState, *, owner: str) -> ThreadState:
+        """Add a state and make it the head."""
+        thread = self._writable(thread_id, owner)
+        if (thread_id, state.checkpoint_id) in self._tables.thread_states:
+            raise taken(f"thread {thread_id} checkpoint", state.checkpoint_id)
+        now = self._tables.clock.now()
+        head = self._head(thread_id)
+        row = StateRow(
+            thread_id=thread_id,
+            checkpoint_id=state.checkpoint_id,
+            parent_checkpoint_id=head.checkpoint_id if head else None,
+            seq=head.seq + 1 if head else 1,
+            values=state.values,
+            next=state.next,
+            tasks=state.tasks,
+            interrupts=state.interrupts,
+            metadata=state.metadata,
+            created_at=now,
+        )
+        self._tables.thread_states.add(row)
+        settled = "interrupted" if state.next else "idle"
+        self._tables.threads.change(
+            thread,
+            values=state.values,
+            checkpoint_id=state.checkpoint_id,
+            status="busy" if thread.status == "busy" else settled,
+            updated_at=now,
+            state_updated_at=now,
+        )
+        return state_of(row)
+
+    async def get_state(
+        self, thread_id: str, checkpoint_id: str | None, *, owner: str
+    ) -> ThreadState:
+        """Return the head, or the state at a checkpoint."""
+        self._readable(thread_id, owner)
+        if checkpoint_id is None:
+            return state_of(self._head(thread_id))
+        return state_of(self._tables.thread_states.get((thread_id, checkpoint_id)))
+
+    async def get_history(
+        self, thread_id: str, *, limit: int, before: str | None, metadata: Json, owner: str
+    ) -> list[ThreadState]:
+        """Return states, newest first."""
+        self._readable(thread_id, owner)
+        rows = self._states(thread_id)
+        if before is not None:
+            at = self._tables.thread_states.get((thread_id, before))
+            rows = [row for row in rows if at is not None and row.seq < at.seq]
+        found = [row for row in reversed(rows) if contains(row.metadata, metadata)]
+        return [state_of(row) for row in found[:limit]]
+
+    def _readable(self, thread_id: str, owner: str) -> ThreadRow:
+        return readable(self._tables.threads.get(thread_id), "thread", thread_id, owner)
+
+    def _writable(self, thread_id: str, owner: str) -> ThreadRow:
+        return writable(self._tables.threads.get(thread_id), "thread", thread_id, owner)
+
+    def _states(self, thread_id: str) -> list[StateRow]:
+        """Return a thread's states, oldest first."""
+        rows = self._tables.thread_states.group("thread", thread_id)
+        return sorted(rows, key=lambda row: row.seq)
+
+    def _head(self, thread_id: str) -> StateRow | None:
+        states = self._tables.thread_states.group("thread", thread_id)
+        return max(states, key=lambda row: row.seq, default=None)
+
+    def _keep_head(self, thread_id: str) -> None:
+        states = self._states(thread_id)
+        for state in states[:-1]:
+            self._tables.thread_states.remove(state)
+        for head in states[-1:]:
+            self._tables.thread_states.change(head, parent_checkpoint_id=None)
+
+    def _matching(self, query: ThreadQuery, owner: str) -> list[ThreadRow]:
+        wanted = None if query.ids is None else frozenset(query.ids)
+        return [
+            row
+            for row in visible(self._tables.threads, owner)
+            if (wanted is None or row.thread_id in wanted)
+            and (query.status is None or row.status == query.status)
+            and contains(row.metadata, query.metadata)
+            and (not query.values or contains(row.values, query.values))
+        ]
+
+
+def new_thread(thread_id: str, metadata: Json, owner: str, now: datetime) -> ThreadRow:
+    """Return the row of a thread that has neither states nor runs."""
+    return ThreadRow(
+        thread_id=thread_id,
+        owner=owner,
+        status="idle",
+        values=None,
+        checkpoint_id=None,
+        metadata=metadata,
+        created_at=now,
+        updated_at=now,
+        state_updated_at=now,
+    )

@@ -1,0 +1,63 @@
+"""Steps of a run, and what they make of its thread."""
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from harness.models import Lease
+from harness.storage.memory.rows import RunRow
+from harness.storage.memory.tables import Tables
+from harness.storage.requests import StatusChange
+
+
+def active_runs(tables: Tables, thread_id: str) -> list[RunRow]:
+    """Return the pending and running runs of a thread."""
+    return tables.runs.group("active", thread_id)
+
+
+def age(run: RunRow) -> tuple[datetime, str]:
+    """Return what orders a queue: the oldest first."""
+    return run.created_at, run.run_id
+
+
+def first_pending(runs: Iterable[RunRow], *, due: datetime | None = None) -> RunRow | None:
+    """Return the oldest pending run, or the oldest one that is due by a time."""
+    waiting = (
+        run for run in runs if run.status == "pending" and (due is None or run.due_at <= due)
+    )
+    return min(waiting, key=age, default=None)
+
+
+def start_run(
+    tables: Tables,
+    run: RunRow,
+    now: datetime,
+    *,
+    error: str | None = None,
+    lease: Lease | None = None,
+) -> None:
+    """Begin the run's next attempt, under a lease or without one."""
+    tables.runs.change(
+        run,
+        status="running",
+        attempt=run.attempt + 1,
+        error=error,
+        lease_token=lease.token if lease else None,
+        leased_until=lease.expires_at if lease else None,
+        updated_at=now,
+    )
+
+
+def end_run(tables: Tables, run: RunRow, change: StatusChange, now: datetime) -> None:
+    """Give the run its terminal status; its thread, unless another run keeps it busy, settles."""
+    tables.runs.change(
+        run,
+        status=change.status,
+        error=change.error,
+        lease_token=None,
+        leased_until=None,
+        updated_at=now,
+    )
+    if not active_runs(tables, run.thread_id):
+        tables.threads.change(
+            tables.threads[run.thread_id], status=change.thread_status, updated_at=now
+        )

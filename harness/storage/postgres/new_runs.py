@@ -1,0 +1,196 @@
+"""New runs, in Postgres: their records, and many of them at once."""
+
+from collections.abc import Container, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from psycopg import AsyncConnection
+from psycopg.errors import UniqueViolation
+from psycopg.rows import DictRow, scalar_row, tuple_row
+
+from harness.database import Database
+from harness.errors import Conflict, HarnessError, NotFound
+from harness.models import SYSTEM, Run
+from harness.storage.postgres.codec import dumps, utc
+from harness.storage.postgres.refusals import read_only, taken
+from harness.storage.postgres.sql import load
+from harness.storage.requests import NewRun
+
+SQL: Final = load("runs")
+_MICROSECOND: Final = timedelta(microseconds=1)
+
+
+def new_run(new: NewRun, *, created_at: datetime, due_at: datetime) -> Run:
+    """Return the record of a run that has just been queued."""
+    return Run(
+        run_id=new.run_id,
+        thread_id=new.thread_id,
+        assistant_id=new.assistant_id,
+        status="pending",
+        kwargs=new.kwargs,
+        metadata=new.metadata,
+        multitask_strategy=new.multitask_strategy,
+        attempt=0,
+        error=None,
+        due_at=due_at,
+        created_at=created_at,
+        updated_at=created_at,
+    )
+
+
+class BulkOfRuns:
+    """Queues many runs, all or none, in one transaction.
+
+    The threads are locked first, in the order of their ids. Every statement after that has a newer
+    snapshot, which shows all that was done to those threads before.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def insert(self, news: Sequence[NewRun], *, owner: str) -> list[Run]:
+        """Queue all or none; errors are those of the first run that is refused."""
+        try:
+            async with self._database.transaction() as connection:
+                made_at = utc(await self._insert(connection, news, owner))
+        except UniqueViolation as exc:
+            raise taken("run", "of this batch") from exc
+        return [
+            new_run(new, created_at=made_at, due_at=made_at + timedelta(seconds=new.after_seconds))
+            for new in news
+        ]
+
+    async def _insert(
+        self, connection: AsyncConnection[DictRow], news: Sequence[NewRun], owner: str
+    ) -> datetime:
+        standing = await _look(connection, news, owner)
+        for index, new in enumerate(news):
+            refused = standing.refuse(new)
+            if refused is not None:
+                # A run before it, or it itself, may have an id that somebody has.
+                earlier = [row.run_id for row in news[: index + isinstance(refused, Conflict)]]
+                cursor = connection.cursor(row_factory=scalar_row)
+                await cursor.execute(SQL["taken"], {"ids": earlier})
+                for run_id in await cursor.fetchall():
+                    raise taken("run", run_id) from refused
+                raise refused
+            standing.admit(new)
+        cursor = connection.cursor(row_factory=scalar_row)
+        await cursor.execute(
+            SQL["insert_many"],
+            {
+                "threads": dumps(_wanted(news, standing.graphs)),
+                "runs": dumps([_row(new) for new in sorted(news, key=lambda new: new.run_id)]),
+                "owner": owner,
+            },
+        )
+        made_at: datetime = (await cursor.fetchall())[0]
+        return made_at
+
+
+@dataclass(slots=True, kw_only=True)
+class _Standing:
+    """What the runs of a batch meet, one after another: the database, and the runs before them."""
+
+    owner: str
+    owners: dict[str, str]
+    """Who owns a thread, for those that are there."""
+    graphs: dict[str, str]
+    """The graph of each assistant that the caller sees."""
+    busy: set[str]
+    """Threads with an active run."""
+    admitted: set[str] = field(default_factory=set)
+
+    def refuse(self, new: NewRun) -> HarnessError | None:
+        """Return why a run cannot be queued; None if it can."""
+        refused = refused_by(new, self.owners.get(new.thread_id), self.graphs, self.owner)
+        if refused is not None:
+            return refused
+        if new.run_id in self.admitted:
+            return taken("run", new.run_id)
+        if new.multitask_strategy == "reject" and new.thread_id in self.busy:
+            return Conflict(f"a run of thread {new.thread_id} is pending or running")
+        return None
+
+    def admit(self, new: NewRun) -> None:
+        """Let the runs after this one meet it."""
+        self.owners.setdefault(new.thread_id, self.owner)
+        self.busy.add(new.thread_id)
+        self.admitted.add(new.run_id)
+
+
+async def _look(
+    connection: AsyncConnection[DictRow], news: Sequence[NewRun], owner: str
+) -> _Standing:
+    """Make the threads that are to be made, lock them all, and see what is there."""
+    thread_ids = sorted({new.thread_id for new in news})
+    missing = sorted({new.thread_id for new in news if new.if_not_exists == "create"})
+    made: set[str] = set()
+    rows = connection.cursor(row_factory=tuple_row)
+    if missing:
+        await rows.execute(SQL["insert_missing_threads"], {"ids": missing, "owner": owner})
+        made = {thread_id for (thread_id,) in await rows.fetchall()}
+    await rows.execute(SQL["lock_threads"], {"ids": thread_ids})
+    owners = {key: thread_owner for key, thread_owner in await rows.fetchall() if key not in made}
+    assistant_ids = list({new.assistant_id for new in news})
+    await rows.execute(SQL["visible_assistants"], {"ids": assistant_ids, "owner": owner})
+    graphs: dict[str, str] = dict(await rows.fetchall())
+    busy: set[str] = set()
+    if any(new.multitask_strategy == "reject" for new in news):
+        await rows.execute(SQL["busy_threads"], {"ids": thread_ids})
+        busy = {thread_id for (thread_id,) in await rows.fetchall()}
+    return _Standing(owner=owner, owners=owners, graphs=graphs, busy=busy)
+
+
+def refused_by(
+    new: NewRun, thread_owner: str | None, graphs: Container[str], owner: str
+) -> HarnessError | None:
+    """Return the error if the thread or the assistant cannot be used, None if both can.
+
+    Args:
+        new: The run.
+        thread_owner: Who owns the thread, None if there is none.
+        graphs: The assistants that the caller sees.
+        owner: The caller.
+    """
+    if thread_owner == SYSTEM != owner:
+        return read_only("thread", new.thread_id)
+    if thread_owner is not None and thread_owner != owner and new.if_not_exists == "create":
+        return taken("thread", new.thread_id)
+    if thread_owner != owner and not (thread_owner is None and new.if_not_exists == "create"):
+        return NotFound.of("thread", new.thread_id)
+    if new.assistant_id not in graphs:
+        return NotFound.of("assistant", new.assistant_id)
+    return None
+
+
+def _wanted(news: Sequence[NewRun], graphs: dict[str, str]) -> list[dict[str, Any]]:
+    """Return what each thread gets: how many runs, the first of them, the last one's stamp."""
+    threads: dict[str, dict[str, Any]] = {}
+    for new in news:
+        thread = threads.setdefault(
+            new.thread_id, {"thread_id": new.thread_id, "runs": 0, "next_run_id": None}
+        )
+        thread["runs"] += 1
+        thread["stamp"] = {"graph_id": graphs[new.assistant_id], "assistant_id": new.assistant_id}
+        if not _delay_us(new):
+            first = thread["next_run_id"] or new.run_id
+            thread["next_run_id"] = min(first, new.run_id)
+    return list(threads.values())
+
+
+def _row(new: NewRun) -> dict[str, Any]:
+    return {
+        "run_id": new.run_id,
+        "thread_id": new.thread_id,
+        "assistant_id": new.assistant_id,
+        "kwargs": new.kwargs,
+        "metadata": new.metadata,
+        "multitask_strategy": new.multitask_strategy,
+        "delay_us": _delay_us(new),
+    }
+
+
+def _delay_us(new: NewRun) -> int:
+    return timedelta(seconds=new.after_seconds) // _MICROSECOND

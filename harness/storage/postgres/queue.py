@@ -1,0 +1,171 @@
+"""The run queue, in Postgres: what workers do to runs, under leases."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Final
+
+from psycopg.errors import UniqueViolation
+from psycopg.rows import scalar_row
+
+from harness.database import Database
+from harness.errors import InvalidInput, LeaseLost
+from harness.models import ClaimedRun, Lease, Run
+from harness.storage.checks import check_id
+from harness.storage.postgres.codec import utc
+from harness.storage.postgres.records import lease as lease_of
+from harness.storage.postgres.records import rows_of, run
+from harness.storage.postgres.refusals import key_of
+from harness.storage.postgres.sql import load
+from harness.storage.requests import StatusChange
+
+SQL: Final = load("queue")
+CLAIMS: Final = {
+    owned: SQL.render(
+        "claim",
+        run_owner=SQL["run_of_owner"] if owned else "",
+        thread_owner=SQL["thread_of_owner"] if owned else "",
+    )
+    for owned in (False, True)
+}
+"""The statements that claim: a run of anybody, or of one owner."""
+FINISH: Final = load("runs").render("end", current=load("runs")["is_leased"])
+_QUEUED_AT_ONCE: Final = 1_000
+_RUNS: Final = rows_of(run)
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What the `claim` template answers."""
+
+    unqueued: bool
+    recount: str | None
+    locked_thread: str | None
+    locked_run: str | None
+    claimed: ClaimedRun | None
+
+
+class PostgresQueue:
+    """Carries out the requests of workers on runs."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def claim(self, *, lease_s: float, owner: str | None) -> ClaimedRun | None:
+        """Start the oldest run that may run.
+
+        One statement, mostly. It is sent again when due runs had to be queued first, and when all
+        that could be claimed was in somebody else's hands: then it waits its turn.
+        """
+        parameters: dict[str, Any] = {"lease": timedelta(seconds=lease_s)}
+        if owner is not None:
+            parameters["owner"] = owner
+        while True:
+            try:
+                [answer] = await self._database.write(
+                    CLAIMS[owner is not None], parameters, row_factory=rows_of(_answer)
+                )
+            except UniqueViolation as exc:  # a run is running that the thread does not know of
+                await self._recount(key_of(exc))
+                continue
+            if answer.claimed is not None:
+                return answer.claimed
+            if answer.unqueued:
+                await self._queue_due()
+            elif answer.recount is not None:
+                await self._recount(answer.recount)
+            elif answer.locked_thread is not None:
+                await self._database.read(SQL["await_thread"], {"id": answer.locked_thread})
+            elif answer.locked_run is not None:
+                await self._database.read(SQL["await_run"], {"id": answer.locked_run})
+            else:
+                return None
+
+    async def heartbeat(self, lease: Lease, *, lease_s: float, owner: str) -> Lease:
+        """Prolong a lease."""
+        rows = await self._database.write(
+            SQL["heartbeat"],
+            {**_current(lease, owner), "lease": timedelta(seconds=lease_s)},
+            row_factory=rows_of(lease_of),
+        )
+        if not rows:
+            raise _lost(lease)
+        return rows[0]
+
+    async def hand_back(self, lease: Lease, *, owner: str) -> Run:
+        """Make the run pending again."""
+        rows = await self._database.write(
+            SQL["hand_back"],
+            {**_current(lease, owner), "thread_id": lease.thread_id},
+            row_factory=_RUNS,
+        )
+        if not rows:
+            raise _lost(lease)
+        return rows[0]
+
+    async def finish(self, lease: Lease, change: StatusChange, *, owner: str) -> Run:
+        """End the run."""
+        rows = await self._database.write(
+            FINISH,
+            {
+                **_current(lease, owner),
+                "thread_id": lease.thread_id,
+                "status": change.status,
+                "error": change.error,
+                "thread_status": change.thread_status,
+            },
+            row_factory=_RUNS,
+        )
+        if not rows:
+            raise _lost(lease)
+        return rows[0]
+
+    async def _queue_due(self) -> None:
+        """Let threads know of their runs that have come due."""
+        async with self._database.transaction() as connection:
+            cursor = connection.cursor(row_factory=scalar_row)
+            await cursor.execute(SQL["lock_unqueued"], {"limit": _QUEUED_AT_ONCE})
+            await cursor.execute(SQL["queue_due"], {"ids": await cursor.fetchall()})
+
+    async def _recount(self, thread_id: str) -> None:
+        """Set right what a thread says of its runs."""
+        async with self._database.transaction() as connection:
+            await connection.execute(SQL["lock_thread"], {"thread_id": thread_id})
+            # A second statement has a newer snapshot: it shows what was done before the lock.
+            await connection.execute(SQL["recount"], {"thread_id": thread_id})
+
+
+def _answer(row: Sequence[Any]) -> _Answer:
+    token, leased_until = row[4:6]
+    claimed = None
+    if token is not None:
+        started = run(row[6:])
+        claimed = ClaimedRun(
+            run=started,
+            lease=Lease(
+                run_id=started.run_id,
+                thread_id=started.thread_id,
+                token=token,
+                attempt=started.attempt,
+                expires_at=utc(leased_until),
+            ),
+        )
+    unqueued, recount, locked_thread, locked_run = row[:4]
+    return _Answer(unqueued, recount, locked_thread, locked_run, claimed)
+
+
+def _current(lease: Lease, owner: str) -> dict[str, Any]:
+    """Return the parameters that a current lease's run has.
+
+    Raises:
+        LeaseLost: The lease names no run or thread that could be.
+    """
+    try:
+        check_id(lease.thread_id, "thread")
+        return {"id": check_id(lease.run_id, "run"), "token": lease.token, "owner": owner}
+    except InvalidInput as exc:
+        raise _lost(lease) from exc
+
+
+def _lost(lease: Lease) -> LeaseLost:
+    return LeaseLost(f"run {lease.run_id} is not under this lease any more")
