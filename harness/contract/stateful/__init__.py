@@ -1,0 +1,1 @@
+"""Random histories: what `harness.contract.machine` is made of, a module a resource."""

@@ -1,0 +1,57 @@
+"""The table of promises is whole, and every promise that storage can be asked about is asked."""
+
+import pytest
+
+from harness.contract import ALL
+from harness.contract.promises import CONTRACT_PROMISES, PROMISES
+
+
+def asked(contract: type) -> set[int]:
+    """Return the promises that a contract class's tests name."""
+    return {
+        number
+        for name in dir(contract)
+        if name.startswith("test_")
+        for mark in getattr(getattr(contract, name), "pytestmark", [])
+        if mark.name == "invariant"
+        for number in mark.args
+    }
+
+
+def test_there_are_49_promises() -> None:
+    """Each promise stands under its own number, and says something."""
+    assert sorted(PROMISES) == list(range(1, 50))
+    assert all(promise.number == number for number, promise in PROMISES.items())
+    assert len({promise.text for promise in PROMISES.values()}) == 49
+
+
+@pytest.mark.parametrize("number", CONTRACT_PROMISES)
+def test_every_storage_promise_has_a_contract_test(number: int) -> None:
+    """Each promise that a storage can be asked about is named by some contract test."""
+    assert any(number in asked(contract) for contract in ALL), PROMISES[number].text
+
+
+def test_no_test_names_an_unknown_promise() -> None:
+    """What tests are marked with is in the table, and is asked of storages."""
+    assert set().union(*map(asked, ALL)) == set(CONTRACT_PROMISES)
+
+
+def test_every_contract_test_says_what_it_proves() -> None:
+    """Every test of the shipped suite has a docstring of one line."""
+    for contract in ALL:
+        for name in dir(contract):
+            if name.startswith("test_"):
+                text = getattr(contract, name).__doc__
+                assert text, f"{contract.__name__}.{name}"
+                assert "\n" not in text, f"{contract.__name__}.{name}"
+
+
+def test_every_class_is_exported() -> None:
+    """A contract class that is defined is shipped, each once."""
+    import harness.contract as package  # noqa: PLC0415 -- the module itself, not its names
+
+    names = {contract.__name__ for contract in ALL}
+    assert len(names) == len(ALL)
+    assert names == {name for name in dir(package) if name.endswith("Contract")} - {
+        "StorageContract"
+    }
