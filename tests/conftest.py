@@ -5,7 +5,7 @@ from hypothesis import HealthCheck, settings
 collect_ignore = ["example_repo"]  # somebody else's repo, run by test_example_repo.py
 
 # Times are the machine's, not the code's; a database makes examples slow, which is no mistake.
-_UNTIMED = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
-settings.register_profile("quick", max_examples=60, print_blob=True, **_UNTIMED)
-settings.register_profile("full", max_examples=2_000, print_blob=True, **_UNTIMED)
+_UNTIMED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
+settings.register_profile("quick", _UNTIMED, max_examples=60)
+settings.register_profile("full", _UNTIMED, max_examples=2_000)
 settings.load_profile("quick")

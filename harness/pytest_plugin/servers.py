@@ -10,13 +10,14 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from harness.provision import PostgresServer
+    from harness.provision import PostgresServer, Storage
 
 
 class SharedServer:
     """The one server of this process's test run, started by whoever asks first."""
 
-    def __init__(self) -> None:
+    def __init__(self, storage: Storage = "tmpfs") -> None:
+        self._storage = storage
         self._server: PostgresServer | None = None
         self.problem: str | None = None
         """Why there is none, once somebody has asked."""
@@ -29,7 +30,7 @@ class SharedServer:
             from harness.provision import provision  # noqa: PLC0415 -- likewise
 
             try:
-                self._server = provision(ProvisionConfig.from_env(), storage="tmpfs")
+                self._server = provision(ProvisionConfig.from_env(), storage=self._storage)
             except (ConfigError, ProvisionError) as exc:
                 self.problem = str(exc)
         return self._server
@@ -53,8 +54,9 @@ SHARED_SERVER = pytest.StashKey[SharedServer]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Make room for the shared server."""
-    config.stash[SHARED_SERVER] = SharedServer()
+    """Make room for the shared server; what is timed waits for a real disk."""
+    timed = config.getoption("benchmark_only", default=False)
+    config.stash[SHARED_SERVER] = SharedServer("disk" if timed else "tmpfs")
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

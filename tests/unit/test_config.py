@@ -123,6 +123,13 @@ class TestPasswords:
         """URL, query, percent-encoding and key=value forms alike lose the password."""
         assert "hunter" not in redact(url)
 
+    @pytest.mark.parametrize("password", ["hun@hunter2", "hun/hunter2", "hun@a/hunter2"])
+    def test_a_password_that_would_be_taken_for_a_host_is_refused(self, password: str) -> None:
+        """Unescaped, part of it would end up in messages as a host or a database."""
+        with pytest.raises(ConfigError, match="%40") as caught:
+            check_url(f"postgresql://user:{password}@db.example.com/app")
+        assert "hunter2" not in str(caught.value)
+
     @pytest.mark.parametrize(
         "url",
         [

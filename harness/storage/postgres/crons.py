@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any, Final, get_args
 
 from psycopg import AsyncConnection
@@ -31,7 +32,16 @@ class PostgresCrons(PostgresFiring):
     async def insert(self, rows: Sequence[NewCron], *, owner: str) -> list[Cron]:
         """Insert all or none."""
         now = self._now()
-        columns = [_columns(new, now) for new in rows]
+
+        @cache  # finding a firing costs as much as inserting a row, and bulks repeat schedules
+        def following(
+            schedule: str, timezone: str | None, end_time: datetime | None
+        ) -> datetime | None:
+            return next_firing(schedule, timezone, after=now, end_time=end_time)
+
+        columns = [
+            _columns(new, following(new.schedule, new.timezone, new.end_time)) for new in rows
+        ]
         try:
             made_at = await (
                 self._insert_one(rows[0], columns[0], owner)
@@ -198,7 +208,7 @@ def _given(query: CronQuery) -> tuple[tuple[str, ...], dict[str, Any]]:
     )
 
 
-def _columns(new: NewCron, now: datetime) -> dict[str, Any]:
+def _columns(new: NewCron, next_run_date: datetime | None) -> dict[str, Any]:
     return {
         "cron_id": new.cron_id,
         "assistant_id": new.assistant_id,
@@ -209,7 +219,7 @@ def _columns(new: NewCron, now: datetime) -> dict[str, Any]:
         "on_run_completed": new.on_run_completed,
         "end_time": new.end_time,
         "enabled": new.enabled,
-        "next_run_date": next_firing(new.schedule, new.timezone, after=now, end_time=new.end_time),
+        "next_run_date": next_run_date,
         "metadata": new.metadata,
     }
 

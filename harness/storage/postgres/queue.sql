@@ -85,10 +85,10 @@ AND t.owner = %(owner)s
 -- Threads with runs that are due and not queued. Sent first in a transaction, to lock the threads.
 -- statement: lock_unqueued
 SELECT t.thread_id::text FROM langgraph_server.threads AS t
-WHERE t.thread_id IN (
+WHERE t.thread_id = ANY (ARRAY(
     SELECT r.thread_id FROM langgraph_server.runs AS r
     WHERE r.status = 'pending' AND r.queued_at IS DISTINCT FROM r.due_at AND r.due_at <= now()
-    LIMIT %(limit)s)
+    ORDER BY r.due_at LIMIT %(limit)s))
 ORDER BY t.thread_id FOR NO KEY UPDATE
 
 -- statement: queue_due

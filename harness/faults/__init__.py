@@ -1,0 +1,1 @@
+"""Faults on purpose: kill, freeze, sever, cut, starve; and the ledger of what was acknowledged."""

@@ -1,0 +1,52 @@
+"""Random histories: Postgres answers as memory does."""
+
+import asyncio
+
+import pytest
+from hypothesis import settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from harness.config import DatabaseConfig
+from harness.contract.machine import Side, storage_machine
+from harness.database import Database
+from harness.storage.local import LocalStorage
+from harness.storage.memory import MemoryBackend
+from harness.storage.memory.probe import MemoryProbe
+from harness.storage.postgres import PostgresBackend
+from harness.storage.postgres.probe import PostgresProbe
+from harness.storage.probe import TABLES
+
+EMPTIED = "; ".join(f"DELETE FROM langgraph_server.{table}" for table in reversed(TABLES))  # noqa: S608 -- names of ours
+
+
+async def memory() -> Side:
+    """Return an empty memory storage."""
+    backend = MemoryBackend()
+    return Side(LocalStorage(backend), MemoryProbe(backend.tables))
+
+
+def histories() -> settings:
+    """Return how many histories to try, and how long ones."""
+    full = settings.get_current_profile_name() == "full"
+    return settings(max_examples=1_500 if full else 30, stateful_step_count=80 if full else 40)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3_600)
+@pytest.mark.invariant(12, 14, 16, 17, 22, 23, 37, 43)
+def test_postgres_answers_as_memory(database_url: str) -> None:
+    """Random histories of all resources get the same answers and the same errors from both."""
+    database = Database(DatabaseConfig(url=database_url), name="machine")
+
+    async def postgres() -> Side:
+        await database.write(EMPTIED)
+        return Side(LocalStorage(PostgresBackend(database)), PostgresProbe(database.pool))
+
+    # A loop of its own: Hypothesis is synchronous, and the session's loop must not be blocked.
+    with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
+        runner.run(database.open())
+        try:
+            machine = storage_machine(runner, model=memory, subject=postgres)
+            run_state_machine_as_test(machine, settings=histories())
+        finally:
+            runner.run(database.close())

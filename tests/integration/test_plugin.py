@@ -1,0 +1,131 @@
+"""The plugin's options and marks, each in a pytest run of its own."""
+
+import os
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+NOBODY = "postgresql://nobody@127.0.0.1:1/none?connect_timeout=2"
+# Other plugins take seconds to load; test_example_repo.py shows that ours is found without -p.
+ALONE = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+PLUGINS = ("-p", "pytest_asyncio.plugin", "-p", "harness.pytest_plugin", "-p", "no:cacheprovider")
+TESTS = {
+    "conftest.py": """
+        from harness.pytest_plugin.servers import SHARED_SERVER
+
+        def pytest_sessionfinish(session):
+            print("\\nSERVER:", session.config.stash[SHARED_SERVER].describe())
+        """,
+    "test_it.py": """
+        def test_plain():
+            pass
+
+        def test_storage(storage):
+            pass
+
+        def test_url(database_url):
+            pass
+
+        def test_available(postgres_available):
+            assert postgres_available is False
+        """,
+    "pytest.ini": """
+        [pytest]
+        asyncio_mode = auto
+        asyncio_default_fixture_loop_scope = session
+        asyncio_default_test_loop_scope = session
+        """,
+}
+
+
+@pytest.fixture
+def repo(tmp_path: Path) -> Path:
+    """Return a folder with a few tests."""
+    for name, text in TESTS.items():
+        (tmp_path / name).write_text(textwrap.dedent(text))
+    return tmp_path
+
+
+def run(repo: Path, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    """Run pytest where the only PostgreSQL that is configured does not exist."""
+    return subprocess.run(  # noqa: S603 -- this Python, arguments of this file
+        [sys.executable, "-m", "pytest", *PLUGINS, "-rs", *arguments],
+        cwd=repo,
+        env={**os.environ, **ALONE, "DATABASE_URL": NOBODY, "CI": "", **environ},
+        capture_output=True,
+        text=True,
+        timeout=50,
+        check=False,
+    )
+
+
+def test_not_postgres_asks_for_no_server(repo: Path) -> None:
+    """`-m "not postgres"` runs what needs no server, and looks for none."""
+    done = run(repo, "-m", "not postgres")
+    assert done.returncode == 0, done.stdout
+    assert "2 passed, 3 deselected" in done.stdout
+    assert "SERVER: None" in done.stdout
+
+
+def test_skips_with_one_reason(repo: Path) -> None:
+    """Where no server can be had, the tests that need one are skipped, and the run says why."""
+    done = run(repo)
+    assert done.returncode == 0, done.stdout
+    assert "3 passed, 2 skipped" in done.stdout
+    skips = [line for line in done.stdout.splitlines() if line.startswith("SKIPPED [")]
+    assert len({line.partition(": ")[2] for line in skips}) == 1
+    assert "no PostgreSQL answers at" in skips[0]
+    assert "harness: no PostgreSQL: " in done.stdout
+
+
+@pytest.mark.parametrize("how", ["--require-postgres", "CI"])
+def test_required_server_is_missing(repo: Path, how: str) -> None:
+    """`--require-postgres` and CI make that a failure: a green run that tested nothing is a lie."""
+    done = run(repo, CI="true") if how == "CI" else run(repo, how)
+    assert done.returncode == 1
+    assert "PostgreSQL is required, but there is none" in done.stdout
+    assert "skipped" not in done.stdout
+
+
+def test_malformed_url_is_explained(repo: Path) -> None:
+    """An address that is none is said to be so, without repeating it."""
+    done = run(repo, DATABASE_URL="postgres//u:secret@h")
+    assert "DATABASE_URL is not a Postgres address" in done.stdout
+    assert "secret" not in done.stdout + done.stderr
+
+
+def test_backend_option(repo: Path) -> None:
+    """`--backend` chooses the backends of `storage`."""
+    done = run(repo, "--backend", "memory,memory", "--backend=memory", "--collect-only", "-q")
+    assert "test_storage[memory]" in done.stdout
+    assert done.stdout.count("test_storage[") == 1
+    assert "SERVER: None" in done.stdout
+
+
+def test_unknown_backend(repo: Path) -> None:
+    """A backend that does not exist is refused, with the names of those that do."""
+    done = run(repo, "--backend", "mysql")
+    assert done.returncode == pytest.ExitCode.USAGE_ERROR
+    assert "unknown backend 'mysql'; use one of memory, postgres" in done.stderr
+
+
+def test_silent_where_unused(repo: Path) -> None:
+    """A run that uses nothing of harness sees nothing of it, and loads none of its modules."""
+    (repo / "test_it.py").write_text(
+        textwrap.dedent(
+            """
+            import sys
+
+            def test_plain():
+                ours = [name for name in sys.modules if name.startswith("harness.")]
+                assert all(name.startswith("harness.pytest_plugin") for name in ours), ours
+                assert "psycopg" not in sys.modules
+            """
+        )
+    )
+    done = run(repo)
+    assert done.returncode == 0, done.stdout
+    assert "harness:" not in done.stdout
