@@ -196,6 +196,7 @@ class ThreadStore(Protocol):
         *,
         metadata: JsonObject | None = None,
         values: JsonObject | None = None,
+        ids: Sequence[str] | None = None,
         status: ThreadStatus | None = None,
         owner: str,
     ) -> int:

@@ -11,6 +11,8 @@ import pytest_asyncio
 
 from harness.contract.promises import CONTRACT_PROMISES, PROMISES
 
+pytestmark = pytest.mark.xdist_group("broken")  # one worker runs the suite over them, once
+
 ROOT = Path(__file__).parents[2]
 Outcomes = dict[tuple[int, str], list[bool]]
 """For each promise and fault, whether the tests of that promise failed on it."""
