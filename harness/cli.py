@@ -1,1 +1,94 @@
-"""Thin command line."""
+"""The command line: parse, call, print."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+from harness import db_commands
+from harness.commands.request import requested
+from harness.errors import HarnessError
+
+app = typer.Typer(
+    name="harness",
+    help="A persistence test bench for LangGraph agent servers.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+app.add_typer(db_commands.app, name="db")
+
+_Backend = Annotated[
+    list[str] | None,
+    typer.Option("--backend", metavar="NAME", help="memory or postgres; repeat it, or use commas."),
+]
+_Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the results.")]
+_Quick = Annotated[bool, typer.Option("--quick", help="Less of everything: under 90 seconds.")]
+_Full = Annotated[bool, typer.Option("--full", help="More samples of everything: many minutes.")]
+_RESULTS = Path("results")
+
+
+@app.command()
+def run(
+    quick: _Quick = False,
+    full: _Full = False,
+    backend: _Backend = None,
+    out: _Out = _RESULTS,
+) -> None:
+    """Prove the promises, measure, and write one report of it all."""
+    _do(quick=quick, full=full, backends=backend, out=out, parts=("contract", "measure", "report"))
+
+
+@app.command()
+def verify(
+    quick: _Quick = False,
+    backend: _Backend = None,
+    out: _Out = _RESULTS,
+) -> None:
+    """Ask the backends for their promises, and nothing else."""
+    _do(quick=quick, full=False, backends=backend, out=out, parts=("contract",))
+
+
+@app.command()
+def bench(
+    quick: _Quick = False,
+    full: _Full = False,
+    backend: _Backend = None,
+    out: _Out = _RESULTS,
+) -> None:
+    """Measure and keep the raw samples, and nothing else."""
+    _do(quick=quick, full=full, backends=backend, out=out, parts=("measure",))
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def notebook(
+    context: typer.Context,
+    folder: Annotated[
+        Path, typer.Option("--folder", help="Where to copy the notebooks, outside a checkout.")
+    ] = Path("harness-notebooks"),
+) -> None:
+    """Open JupyterLab on the notebooks; further arguments are JupyterLab's."""
+    from harness.commands.jupyter import open_lab  # noqa: PLC0415 -- likewise
+
+    open_lab(folder, context.args)
+
+
+def _do(
+    *, quick: bool, full: bool, backends: list[str] | None, out: Path, parts: tuple[str, ...]
+) -> None:
+    work = requested(quick=quick, full=full, backends=backends, out=out, parts=parts)
+    from harness.commands.main_job import do  # noqa: PLC0415 -- what needs no pandas starts at once
+
+    do(work)
+
+
+def main() -> NoReturn:
+    """Run the command line; what harness raises on purpose becomes one line."""
+    try:
+        app()
+    except HarnessError as exc:
+        typer.echo(f"harness: {exc}", err=True)
+        sys.exit(1)
+    sys.exit(0)

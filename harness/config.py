@@ -157,8 +157,8 @@ def redact(url: str) -> str:
 
 
 def in_ci(environ: Mapping[str, str] | None = None) -> bool:
-    """Whether `CI` is set to something true, as CI services do."""
-    return _Environment(environ).flag("CI")
+    """Whether a CI service runs this: `CI` is set, to anything but a word for no."""
+    return (_Environment(environ).text("CI") or "false").lower() not in _FALSE
 
 
 def results_folder(environ: Mapping[str, str] | None = None) -> Path | None:

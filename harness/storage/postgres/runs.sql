@@ -196,9 +196,9 @@ CASE WHEN t.ctid = seen.version THEN NOT seen.others ELSE t.active_runs <= 1 END
 active_runs = greatest(t.active_runs - 1, 0),
 running_run_id = nullif(t.running_run_id, %(id)s::uuid),
 next_run_at = CASE WHEN {was_last} THEN NULL
-                   WHEN t.ctid = seen.version THEN seen.next_run_at ELSE t.next_run_at END,
+                   WHEN true THEN seen.next_run_at ELSE t.next_run_at END,
 next_run_id = CASE WHEN {was_last} THEN NULL
-                   WHEN t.ctid = seen.version THEN seen.next_run_id ELSE t.next_run_id END,
+                   WHEN true THEN seen.next_run_id ELSE t.next_run_id END,
 updated_at = CASE WHEN {was_last} THEN {thread_time} ELSE t.updated_at END
 
 -- statement: delete

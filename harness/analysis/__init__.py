@@ -1,0 +1,1 @@
+"""Records become frames, statistics, figures and a report."""

@@ -1,0 +1,106 @@
+"""Execute notebooks headless, in a kernel that is this very interpreter."""
+
+import asyncio
+import contextlib
+import tempfile
+from collections.abc import AsyncGenerator, Mapping
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from ipykernel.kernelspec import make_ipkernel_cmd
+from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
+from jupyter_client.manager import AsyncKernelManager
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+
+from harness.errors import HarnessError, ResultsError
+
+CELL_TIMEOUT_S = 600
+
+
+class NotebookFailed(HarnessError, RuntimeError):
+    """A notebook could not be executed to its end."""
+
+    def __init__(self, message: str, document: Any) -> None:
+        super().__init__(message)
+        self.document = document
+        """The notebook with the outputs that it had by then."""
+
+
+class _ThisInterpreter(KernelSpecManager):
+    """Knows one kernel, whatever is installed: the interpreter that runs."""
+
+    def __init__(self, home: Path, environment: Mapping[str, str]) -> None:
+        super().__init__()
+        self._home = home
+        self._environment = environment
+
+    def get_kernel_spec(self, kernel_name: str) -> KernelSpec:
+        return KernelSpec(
+            # debuggers warn when the standard library's modules are frozen
+            argv=make_ipkernel_cmd(python_arguments=["-Xfrozen_modules=off"]),
+            display_name=kernel_name,
+            language="python",
+            env={"IPYTHONDIR": str(self._home), **self._environment},
+        )
+
+
+async def execute(
+    notebook: Path, *, environment: Mapping[str, str], folder: Path | None = None
+) -> Any:
+    """Run every cell and return the notebook with its outputs; the file stays as it is.
+
+    Args:
+        notebook: The file to run.
+        environment: Variables of the kernel, beside those of this process.
+        folder: The kernel's working directory; by default that of the notebook.
+
+    Raises:
+        NotebookFailed: A cell raised or took too long, or the kernel died.
+        ResultsError: The file is no notebook.
+    """
+    try:
+        document = nbformat.read(notebook, as_version=4)  # type: ignore[no-untyped-call]
+    except (OSError, ValueError) as exc:
+        raise ResultsError(f"{notebook} cannot be read as a notebook: {exc}") from exc
+    async with _client(document, environment, folder or notebook.parent) as client:
+        try:
+            await client.async_execute()
+        except (CellExecutionError, CellTimeoutError, DeadKernelError) as exc:
+            raise NotebookFailed(f"{notebook.name} stopped: {_reason(exc)}", document) from exc
+    return document
+
+
+def _reason(exc: Exception) -> str:
+    """What a cell raised, without the traceback that stands in the notebook."""
+    if isinstance(exc, CellExecutionError):
+        return f"{exc.ename}: {exc.evalue}"
+    return str(exc).strip().splitlines()[0]
+
+
+@contextlib.asynccontextmanager
+async def _client(
+    document: Any, environment: Mapping[str, str], folder: Path
+) -> AsyncGenerator[NotebookClient, None]:
+    """A client whose kernel is gone afterwards, also when the caller was cancelled."""
+    with tempfile.TemporaryDirectory(prefix="harness-kernel-") as home:
+        manager = AsyncKernelManager(
+            kernel_name="python3",
+            kernel_spec_manager=_ThisInterpreter(Path(home), environment),
+            connection_file=str(Path(home, "kernel.json")),
+            transport="ipc",  # sockets in a folder of ours, no ports that others could reach
+        )
+        client = NotebookClient(
+            document,
+            km=manager,
+            timeout=CELL_TIMEOUT_S,
+            coalesce_streams=True,
+            resources={"metadata": {"path": str(folder)}},
+        )
+        try:
+            yield client
+        finally:
+            if client.kc is not None:
+                client.kc.stop_channels()
+            await asyncio.shield(manager.shutdown_kernel(now=True))

@@ -1,0 +1,1 @@
+"""What the commands of `harness` do; `harness.cli` parses, calls one of these, and prints."""

@@ -1,0 +1,51 @@
+"""The main job: ask for the promises, measure, and report."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rich.console import Console
+
+from harness.commands.display import Display
+from harness.commands.folders import discard_if_empty, new_run_folder, point_latest_at
+from harness.commands.measuring import Measurements
+from harness.commands.request import Work
+from harness.measure.records import Results
+
+
+@dataclass(slots=True)
+class Done:
+    """What a run has come to so far; complete once it returns."""
+
+    folder: Path | None = None
+    results: list[Results] = field(default_factory=list)
+    report: Path | None = None
+    failures: list[str] = field(default_factory=list)
+    """Notebooks that did not run to their end."""
+
+
+async def run(work: Work, console: Console, done: Done) -> None:
+    """Do the work; what there is so far stands in `done`, also when this is cancelled.
+
+    Raises:
+        HarnessError: The server, the suite, a measurement or the disk failed.
+    """
+    name = work.plan if work.report else ("verify" if work.contract else "bench")
+    done.folder = new_run_folder(work.out, name)
+    measurements = Measurements(work.plan, work.backends, done.folder, done.results)
+    with Display(console) as display:
+        try:
+            async with measurements:
+                if work.contract:
+                    await measurements.contract(display)
+                if work.measure:
+                    await measurements.timings(display)
+                    await measurements.pool(display)
+        finally:
+            if done.results:
+                point_latest_at(done.folder)
+            else:
+                discard_if_empty(done.folder)
+        if work.report:
+            from harness.commands.reporting import report  # noqa: PLC0415 -- takes a second
+
+            done.report = await report(work, done, display)

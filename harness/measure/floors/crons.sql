@@ -1,0 +1,84 @@
+-- Crons, as the Postgres backend writes and reads them.
+
+-- name: create
+INSERT INTO langgraph_server.crons
+    (cron_id, owner, assistant_id, thread_id, schedule, timezone, payload, on_run_completed,
+     end_time, enabled, next_run_date, metadata)
+SELECT %(cron_id)s::uuid, %(owner)s, a.assistant_id, t.thread_id, %(schedule)s, %(timezone)s,
+       %(payload)s::jsonb, %(on_run_completed)s, %(end_time)s::timestamptz, %(enabled)s,
+       %(next_run_date)s::timestamptz, %(metadata)s::jsonb
+FROM langgraph_server.assistants AS a
+LEFT JOIN langgraph_server.threads AS t
+  ON t.thread_id = %(thread_id)s::uuid AND t.owner = %(owner)s
+WHERE a.assistant_id = %(assistant_id)s AND a.owner IN (%(owner)s, 'system')
+  AND (%(thread_id)s::uuid IS NULL OR t.thread_id IS NOT NULL)
+RETURNING created_at
+
+-- name: visible_assistants
+SELECT assistant_id::text FROM langgraph_server.assistants
+WHERE assistant_id = ANY (%(ids)s::uuid[]) AND owner IN (%(owner)s, 'system')
+ORDER BY assistant_id FOR KEY SHARE
+
+-- name: thread_owners
+SELECT thread_id::text, owner FROM langgraph_server.threads
+WHERE thread_id = ANY (%(ids)s::uuid[]) ORDER BY thread_id FOR KEY SHARE
+
+-- name: taken
+SELECT cron_id::text FROM langgraph_server.crons WHERE cron_id = ANY (%(ids)s::uuid[])
+
+-- name: create_many
+WITH made AS (
+    INSERT INTO langgraph_server.crons
+        (cron_id, owner, assistant_id, thread_id, schedule, timezone, payload, on_run_completed,
+         end_time, enabled, next_run_date, metadata)
+    SELECT cron_id, %(owner)s, assistant_id, thread_id, schedule, timezone, payload,
+           on_run_completed, end_time, enabled, next_run_date, metadata
+    FROM json_to_recordset(%(rows)s::json) AS new (
+        cron_id uuid, assistant_id uuid, thread_id uuid, schedule text, timezone text,
+        payload jsonb, on_run_completed text, end_time timestamptz, enabled boolean,
+        next_run_date timestamptz, metadata jsonb)
+)
+SELECT now()
+
+-- name: get
+SELECT cron_id::text, assistant_id::text, thread_id::text, schedule, timezone, payload::text,
+on_run_completed, end_time, enabled, next_run_date, metadata::text, created_at, updated_at FROM langgraph_server.crons
+WHERE cron_id = %(id)s AND owner IN (%(owner)s, 'system')
+
+-- name: update
+UPDATE langgraph_server.crons SET payload = coalesce(%(payload)s::jsonb, payload),
+on_run_completed = coalesce(%(on_run_completed)s, on_run_completed),
+metadata = metadata || %(metadata)s::jsonb,
+updated_at = greatest(now(), updated_at + interval '1 microsecond')
+WHERE cron_id = %(id)s AND owner = %(owner)s
+RETURNING cron_id::text, assistant_id::text, thread_id::text, schedule, timezone, payload::text,
+on_run_completed, end_time, enabled, next_run_date, metadata::text, created_at, updated_at
+
+-- name: search
+SELECT cron_id::text, assistant_id::text, thread_id::text, schedule, timezone, payload::text,
+on_run_completed, end_time, enabled, next_run_date, metadata::text, created_at, updated_at FROM (
+    (SELECT found.* FROM langgraph_server.crons AS found
+     WHERE found.owner = %(owner)s AND found.metadata @> %(metadata)s ORDER BY found.created_at desc, found.cron_id desc LIMIT %(reach)s)
+    UNION ALL
+    (SELECT found.* FROM langgraph_server.crons AS found
+     WHERE found.owner = 'system' AND %(owner)s <> 'system' AND found.metadata @> %(metadata)s
+     ORDER BY found.created_at desc, found.cron_id desc LIMIT %(reach)s)
+) AS found ORDER BY found.created_at desc, found.cron_id desc LIMIT %(limit)s OFFSET %(offset)s
+
+-- name: newest
+SELECT cron_id::text, assistant_id::text, thread_id::text, schedule, timezone, payload::text,
+on_run_completed, end_time, enabled, next_run_date, metadata::text, created_at, updated_at FROM (
+    (SELECT found.* FROM langgraph_server.crons AS found
+     WHERE found.owner = %(owner)s  ORDER BY found.created_at desc, found.cron_id desc LIMIT %(reach)s)
+    UNION ALL
+    (SELECT found.* FROM langgraph_server.crons AS found
+     WHERE found.owner = 'system' AND %(owner)s <> 'system'
+     ORDER BY found.created_at desc, found.cron_id desc LIMIT %(reach)s)
+) AS found ORDER BY found.created_at desc, found.cron_id desc LIMIT %(limit)s OFFSET %(offset)s
+
+-- name: count
+SELECT count(*) FROM langgraph_server.crons AS found
+WHERE found.owner IN (%(owner)s, 'system') AND found.metadata @> %(metadata)s
+
+-- name: delete
+DELETE FROM langgraph_server.crons WHERE cron_id = %(id)s AND owner = %(owner)s RETURNING 1

@@ -1,0 +1,88 @@
+"""A pytest plugin that tells, line by line, what became of each contract test.
+
+`harness.measure.contract_run` loads it into the pytest that it starts, by `-p`, and reads the lines
+from a pipe: first `{"total": n}`, then one `ContractOutcome` for each test, as JSON.
+"""
+
+import argparse
+import dataclasses
+import json
+import os
+from typing import Any
+
+import pytest
+
+from harness.measure.records import ContractOutcome, Outcome
+
+_MOST_LETTERS = 2_000
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option that names the pipe."""
+    parser.addoption("--outcomes-fd", type=int, default=None, help=argparse.SUPPRESS)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Start telling, if there is a pipe."""
+    descriptor = config.getoption("--outcomes-fd")
+    if descriptor is not None:
+        config.pluginmanager.register(_Teller(descriptor), "harness-outcomes")
+
+
+class _Teller:
+    """Writes a line when a test ends."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._items: dict[str, pytest.Item] = {}
+        self._reports: dict[str, list[pytest.TestReport]] = {}
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        self._items = {item.nodeid: item for item in session.items}
+        self._tell({"total": len(self._items)})
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        self._reports.setdefault(report.nodeid, []).append(report)
+
+    def pytest_runtest_logfinish(self, nodeid: str) -> None:
+        outcome = _outcome(self._items[nodeid], self._reports.pop(nodeid, []))
+        self._tell(dataclasses.asdict(outcome))
+
+    def _tell(self, what: dict[str, Any]) -> None:
+        line = f"{json.dumps(what)}\n".encode()
+        while line:
+            line = line[os.write(self._descriptor, line) :]
+
+
+def _outcome(item: pytest.Item, reports: list[pytest.TestReport]) -> ContractOutcome:
+    """Sum up set-up, call and tear-down: the worst of them is the test's outcome."""
+    found: Outcome = "passed"
+    message = ""
+    for report in reports:
+        if report.failed and found != "failed":
+            found, message = "failed", _why(report)
+        elif report.skipped and found == "passed":
+            found, message = "skipped", _why(report)
+    backend = _backend(item)
+    return ContractOutcome(
+        backend=backend,
+        contract=item.parent.name if item.parent is not None else "",
+        test=item.name.replace(f"[{backend}]", "").replace(f"[{backend}-", "["),
+        invariants=sorted({int(n) for mark in item.iter_markers("invariant") for n in mark.args}),
+        outcome=found,
+        message=message[:_MOST_LETTERS],
+        duration_s=sum(report.duration for report in reports),
+    )
+
+
+def _backend(item: pytest.Item) -> str:
+    """The backend that the plugin's `storage` fixture is of, in this test."""
+    parameters = getattr(getattr(item, "callspec", None), "params", {})
+    return str(parameters.get("storage_backend", "none"))
+
+
+def _why(report: pytest.TestReport) -> str:
+    if isinstance(report.longrepr, tuple):  # a skip: file, line, reason
+        return report.longrepr[2].removeprefix("Skipped: ")
+    crash = getattr(report.longrepr, "reprcrash", None)
+    return str(crash.message) if crash is not None else report.longreprtext
