@@ -1,7 +1,9 @@
 """Cron schedules: when the next firing is."""
 
 import re
+from copy import copy
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -30,11 +32,15 @@ def check_schedule(schedule: Any) -> str:
     """Return a cron expression of five fields, or six with seconds last."""
     text = check_text(schedule, "schedule")
     fields = len(text.split())
-    if fields not in {5, 6} or _AT_RANDOM.search(text) or not croniter.is_valid(text):
-        raise InvalidInput(
-            f"bad schedule {text!r:.80}: write five cron fields, or six with seconds last"
-        )
-    return text
+    try:
+        if fields in {5, 6} and not _AT_RANDOM.search(text):
+            _parsed(text)
+            return text
+    except CroniterError:
+        pass
+    raise InvalidInput(
+        f"bad schedule {text!r:.80}: write five cron fields, or six with seconds last"
+    )
 
 
 def next_firing(
@@ -50,8 +56,14 @@ def next_firing(
     """
     local = after.astimezone(ZoneInfo(timezone or "UTC"))
     try:
-        firing: datetime = croniter(schedule, local).get_next(datetime)
+        firing: datetime = copy(_parsed(schedule)).get_next(datetime, start_time=local)
     except CroniterError as exc:
         raise InvalidInput(f"schedule {schedule!r} never fires") from exc
     firing = firing.astimezone(UTC)
     return None if end_time is not None and firing > end_time else firing
+
+
+@lru_cache(maxsize=1024)
+def _parsed(schedule: str) -> croniter:
+    """Return a parsed schedule to copy: parsing takes three times as long as finding a date."""
+    return croniter(schedule)
