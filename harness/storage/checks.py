@@ -4,7 +4,6 @@ import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, get_args
-from uuid import UUID
 
 from harness.errors import InvalidInput
 from harness.storage.values import INT_MAX, check_text
@@ -41,7 +40,7 @@ def check_id(value: Any, kind: str) -> str:
     """
     if not isinstance(value, str) or not _UUID.match(value):
         raise InvalidInput(f"Invalid {kind} ID: must be a UUID, not {_shown(value)}")
-    return str(UUID(value))
+    return value.lower()
 
 
 def check_ids(values: Any, kind: str) -> tuple[str, ...] | None:

@@ -119,7 +119,7 @@ class MemoryCrons:
         """Return the thread to run on, busy: the cron's own, or a new one."""
         if row.thread_id is None:
             made_by = {"owner": row.owner, "cron_id": row.cron_id}
-            thread = new_thread(str(new_id()), made_by, row.owner, now)
+            thread = new_thread(new_id(), made_by, row.owner, now)
             self._tables.threads.add(thread)
         else:
             thread = self._tables.threads[row.thread_id]
@@ -175,7 +175,7 @@ def _run(cron: CronRow, thread_id: str, now: datetime) -> RunRow:
     given = cron.payload.get("metadata")
     metadata = given if isinstance(given, dict) else {}
     return RunRow(
-        run_id=str(new_id()),
+        run_id=new_id(),
         thread_id=thread_id,
         owner=cron.owner,
         assistant_id=cron.assistant_id,

@@ -47,8 +47,8 @@ class PostgresFiring:
                 "thread_id": due.thread_id,
                 "seen_next_run_date": due.next_run_date,
                 "next_run_date": following,
-                "new_thread_id": str(new_id()),
-                "run_id": str(new_id()),
+                "new_thread_id": new_id(),
+                "run_id": new_id(),
             },
             row_factory=rows_of(_fired),
         )

@@ -190,15 +190,15 @@ SELECT thread_id, running_run_id FROM langgraph_server.threads
 WHERE thread_id = %(thread_id)s FOR NO KEY UPDATE
 
 -- fragment: was_last
-CASE WHEN t.ctid = seen.version THEN NOT seen.others ELSE t.active_runs <= 1 END
+CASE WHEN true THEN NOT seen.others ELSE t.active_runs <= 1 END
 
 -- fragment: without_this_run
 active_runs = greatest(t.active_runs - 1, 0),
 running_run_id = nullif(t.running_run_id, %(id)s::uuid),
 next_run_at = CASE WHEN {was_last} THEN NULL
-                   WHEN true THEN seen.next_run_at ELSE t.next_run_at END,
+                   WHEN t.ctid = seen.version THEN seen.next_run_at ELSE t.next_run_at END,
 next_run_id = CASE WHEN {was_last} THEN NULL
-                   WHEN true THEN seen.next_run_id ELSE t.next_run_id END,
+                   WHEN t.ctid = seen.version THEN seen.next_run_id ELSE t.next_run_id END,
 updated_at = CASE WHEN {was_last} THEN {thread_time} ELSE t.updated_at END
 
 -- statement: delete

@@ -2,9 +2,8 @@
 
 from collections.abc import Mapping
 from typing import Any
-from uuid import UUID
 
-from uuid_utils.compat import uuid7
+from uuid_utils import uuid7
 
 from harness.errors import InvalidInput
 from harness.models import Json
@@ -35,9 +34,9 @@ def owned(metadata: Mapping[str, Any] | None, owner: str) -> Json:
 
 def given_or_new(value: str | None, kind: str) -> str:
     """Return the caller's id, or a new one (UUIDv7, so that ids made later sort later)."""
-    return str(new_id()) if value is None else check_id(value, kind)
+    return new_id() if value is None else check_id(value, kind)
 
 
-def new_id() -> UUID:
+def new_id() -> str:
     """Return a new UUIDv7."""
-    return uuid7()
+    return str(uuid7())
