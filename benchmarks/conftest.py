@@ -27,9 +27,6 @@ def pytest_configure(config: pytest.Config) -> None:
     """Time nothing unless that is asked for: a plain run calls each benchmark once."""
     if not is_timed(config):
         config.option.benchmark_disable = True
-    elif not config.getoption("numprocesses", default=None):
-        # pytest-benchmark times nothing where `--dist` is set, even if nothing is distributed.
-        config.option.dist = "no"
 
 
 @pytest.hookimpl(trylast=True)  # after whatever shuffles

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Final, Protocol
 
-MIN_ROUNDS: Final = 3
+MIN_ROUNDS: Final = 6  # an exact 95 % interval of the median needs as many pairs
 
 Clock = Callable[[], float]
 """Returns seconds; only differences mean anything."""

@@ -35,7 +35,7 @@ class Plan:
     pool_sizes: tuple[int, ...] = (1, 5, 10, 20)
     callers: tuple[int, ...] = (1, 2, 5, 10, 20, 50, 100, 200)
     mixes: tuple[Mix, ...] = get_args(Mix)
-    cell_s: float = 1.0
+    cell_s: float = 0.5
     """Seconds for each pool size, number of callers, mix and subject."""
     pool_rows: int = 1_000
     """Threads that are there when a pool is measured."""
@@ -68,8 +68,7 @@ QUICK: Final = Plan(
     name="quick",
     rounds=10,
     slow_rounds=5,
-    budget_s=0.8,
-    creates=("create_sequential", "create_at_once", "create_many"),
+    budget_s=0.4,
     single_rows=False,
     listed=None,
     searched=(),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from harness.measure.calls import Call, Calls
-from harness.measure.rows import RESOURCES, TAGGED, Resource, Table
+from harness.measure.rows import TAGGED, Resource, Table
 
 WORKERS: Final = 20
 PAGE: Final = 10
@@ -159,26 +159,6 @@ def states(size: int) -> list[Workload]:
         _gets("get_state", "states", size),
         _repeated("get_history", "states", size, min(size, PAGE), lambda calls: calls.newest(PAGE)),
     ]
-
-
-def every(*, size: int, listed: int, searched: Iterable[int]) -> list[Workload]:
-    """Return every workload of every resource.
-
-    Args:
-        size: Rows that are created, read, changed and deleted one by one, and snapshots stored.
-        listed: Rows that are listed, at most 1,000.
-        searched: Among how many rows to search.
-    """
-    scales = tuple(searched)
-    workloads: list[Workload] = []
-    for resource in RESOURCES:
-        workloads += [
-            *creates(resource, size),
-            *single_rows(resource, size),
-            *listing(resource, listed),
-            *(workload for rows in scales for workload in searches(resource, rows)),
-        ]
-    return [*workloads, *states(size)]
 
 
 def _gets(name: str, table: Table, size: int) -> Workload:

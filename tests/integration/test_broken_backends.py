@@ -2,16 +2,18 @@
 
 import asyncio
 import json
+import os
 import sys
 from collections import defaultdict
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
+from harness.config import without_pytest
 from harness.contract.promises import CONTRACT_PROMISES, PROMISES
-
-pytestmark = pytest.mark.xdist_group("broken")  # one worker runs the suite over them, once
+from harness.provision.locks import locked
 
 ROOT = Path(__file__).parents[2]
 Outcomes = dict[tuple[int, str], list[bool]]
@@ -20,13 +22,33 @@ Outcomes = dict[tuple[int, str], list[bool]]
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def outcomes(tmp_path_factory: pytest.TempPathFactory) -> Outcomes:
-    """Run the contract over all broken backends, once."""
-    path = tmp_path_factory.mktemp("broken") / "met.json"
+    """Run the contract over all broken backends, once, however many workers need it."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent  # the workers' common folder
+    path = folder / "met.json"
+    with await asyncio.to_thread(_hold, folder / "met.lock"):
+        if not path.exists():
+            await _meet(path)
+    met: Outcomes = defaultdict(list)
+    for one in json.loads(path.read_text()):
+        met[one["promise"], one["fault"]].append(one["failed"])
+    return met
+
+
+def _hold(path: Path) -> ExitStack:
+    stack = ExitStack()
+    stack.enter_context(locked(path, wait_s=100))
+    return stack
+
+
+async def _meet(path: Path) -> None:
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "pytest", "tests/integration/broken/suite.py"),
         *("-p", "tests.integration.broken.report", f"--met={path}"),
         *("-p", "no:cacheprovider", "-q", "--no-header", "--tb=no", "--assert=plain", "-r", "N"),
         cwd=ROOT,
+        env=without_pytest(),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
@@ -38,10 +60,6 @@ async def outcomes(tmp_path_factory: pytest.TempPathFactory) -> Outcomes:
             process.kill()
             await process.wait()
     assert process.returncode == pytest.ExitCode.TESTS_FAILED, output.decode()
-    met: Outcomes = defaultdict(list)
-    for one in json.loads(path.read_text()):
-        met[one["promise"], one["fault"]].append(one["failed"])
-    return met
 
 
 @pytest.mark.timeout(120)
