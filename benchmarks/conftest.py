@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from typing import TypeGuard
 
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
@@ -30,13 +31,23 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.hookimpl(trylast=True)  # after whatever shuffles
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put benchmarks last and in their own order: those of the same rows follow each other."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Put benchmarks last and in their own order: those of the same rows follow each other.
+
+    Under `--benchmark-only` the rest is deselected; pytest-benchmark would report each as skipped.
+    """
+    if config.getoption("benchmark_only"):
+        config.hook.pytest_deselected(items=[item for item in items if not _is_benchmark(item)])
+        items[:] = [item for item in items if _is_benchmark(item)]
     items.sort(key=_place)
 
 
+def _is_benchmark(item: pytest.Item) -> TypeGuard[pytest.Function]:
+    return isinstance(item, pytest.Function) and "benchmark" in item.fixturenames
+
+
 def _place(item: pytest.Item) -> tuple[str, ...]:
-    if not isinstance(item, pytest.Function) or "benchmark" not in item.fixturenames:
+    if not _is_benchmark(item):
         return ()
     params = item.callspec.params if hasattr(item, "callspec") else {}
     rows = [str(value) for name, value in sorted(params.items()) if name != "subject"]

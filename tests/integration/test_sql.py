@@ -474,7 +474,8 @@ INSERT INTO langgraph_server.runs
     (run_id, thread_id, owner, assistant_id, created_at, due_at, queued_at)
 SELECT gen_random_uuid(), thread_id, 'crowd', gen_random_uuid(), at, at, at
 FROM langgraph_server.threads,
-     LATERAL (SELECT now() - i * interval '1 second' AS at FROM generate_series(1, {crowd}) AS i);
+     LATERAL (SELECT now() - i * interval '1 second' AS at
+              FROM generate_series(1, {crowd}) AS i) AS times;
 UPDATE langgraph_server.threads AS t SET (next_run_at, next_run_id) = (
     SELECT created_at, run_id FROM langgraph_server.runs ORDER BY created_at LIMIT 1);
 """

@@ -177,7 +177,7 @@ UPDATE langgraph_server.threads SET
 FROM made
 """
 _WAITS = """
-SELECT FROM pg_stat_activity
+SELECT pid FROM pg_stat_activity
 WHERE datname = current_database() AND wait_event_type = 'Lock'
 """
 _ENDINGS: dict[str, Callable[[LocalStorage, ClaimedRun], Coroutine[Any, Any, Any]]] = {
@@ -211,3 +211,23 @@ async def test_a_run_that_came_while_another_ended_is_not_forgotten(
     assert (await storage.threads.get(thread, owner=OWNER)).status == "busy"
     assert await database.read(_WRONG) == []
     assert await storage.runs.claim(lease_s=60) is not None
+
+
+async def test_a_claim_waits_for_a_run_that_is_being_changed(database: Database) -> None:
+    """A run whose metadata somebody changes is claimed once they are done, with their change."""
+    storage = LocalStorage(PostgresBackend(database))
+    assistant = (await storage.assistants.create("g", owner=OWNER)).assistant_id
+    for _ in range(2):
+        thread = (await storage.threads.create(owner=OWNER)).thread_id
+        await storage.runs.create(thread, assistant, owner=OWNER)
+    for _ in range(2):
+        async with database.transaction() as slow:
+            await slow.execute("UPDATE langgraph_server.runs SET metadata = '{\"new\": true}'")
+            claiming = asyncio.create_task(storage.runs.claim(lease_s=60))
+            while not await database.read(_WAITS):
+                pass
+        claimed = await claiming
+        assert claimed is not None
+        assert claimed.run.metadata == {"new": True}
+    assert await database.read(_WRONG) == []
+    assert await storage.runs.claim(lease_s=60) is None

@@ -12,6 +12,8 @@ multitask_strategy, attempt, error, due_at, created_at, updated_at
 -- A thread's next_run_id stands on the row that is locked, so it is the newest; the oldest queued run
 -- is found by the snapshot. Where they differ nothing is claimed, and the thread's id is returned for
 -- `recount`. So it is if the run has changed since: it is updated where the snapshot shows it.
+-- (`chosen` is materialized so that an update which waited for the run's row meets the same choice
+-- again; PostgreSQL would choose anew otherwise, and lock another thread.)
 --
 -- Answers with one row: whether there are due runs that no thread knows of yet (then nothing was
 -- claimed); a thread to recount; a thread and a run that could have been claimed, had nobody locked
@@ -49,7 +51,7 @@ WITH unqueued AS MATERIALIZED (
           AND NOT r.queued_at IS DISTINCT FROM r.due_at
         ORDER BY r.created_at, r.run_id LIMIT 1
     ) AS oldest WHERE oldest.run_id = thread.next_run_id
-), chosen AS (
+), chosen AS MATERIALIZED (
     SELECT place FROM overdue UNION ALL SELECT place FROM head
 ), run AS (
     UPDATE langgraph_server.runs AS r SET

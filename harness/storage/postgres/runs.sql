@@ -190,7 +190,7 @@ SELECT thread_id, running_run_id FROM langgraph_server.threads
 WHERE thread_id = %(thread_id)s FOR NO KEY UPDATE
 
 -- fragment: was_last
-CASE WHEN true THEN NOT seen.others ELSE t.active_runs <= 1 END
+CASE WHEN t.ctid = seen.version THEN NOT seen.others ELSE t.active_runs <= 1 END
 
 -- fragment: without_this_run
 active_runs = greatest(t.active_runs - 1, 0),
