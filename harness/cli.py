@@ -6,7 +6,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from harness import db_commands
+from harness.commands import db
 from harness.commands.request import requested
 from harness.errors import HarnessError
 
@@ -18,7 +18,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-app.add_typer(db_commands.app, name="db")
+app.add_typer(db.app, name="db")
 
 _Backend = Annotated[
     list[str] | None,

@@ -78,7 +78,12 @@ QUICK: Final = Plan(
     pool_floor=False,
 )
 DEFAULT: Final = Plan(
-    name="default", rounds=30, slow_rounds=10, budget_s=6, searched_resources=("threads",)
+    name="default",
+    rounds=30,
+    slow_rounds=10,
+    budget_s=4,
+    searched_resources=("threads",),
+    cell_s=0.3,
 )
 FULL: Final = Plan(name="full", rounds=50, slow_rounds=30, budget_s=60, cell_s=3.0)
 

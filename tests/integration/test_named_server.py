@@ -16,7 +16,7 @@ import psycopg
 import pytest
 from typer.testing import CliRunner
 
-from harness.db_commands import app
+from harness.commands.db import app
 from harness.errors import DatabaseUnavailable, ProvisionError
 from harness.provision import named
 from harness.provision.process import postmaster_of
@@ -24,7 +24,7 @@ from harness.schema.inspect import inspect_database
 
 pytestmark = pytest.mark.postgres
 
-COMMAND = "from harness.db_commands import app; app()"
+COMMAND = "from harness.commands.db import app; app()"
 
 
 @pytest.fixture(scope="module")
