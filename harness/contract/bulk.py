@@ -17,7 +17,8 @@ from harness.contract.builders import (
     settle,
 )
 from harness.contract.crons import the_next
-from harness.errors import Conflict, InvalidInput, NotFound
+from harness.errors import Conflict, Forbidden, InvalidInput, NotFound
+from harness.models import SYSTEM
 from harness.storage.extensions import BulkCreate, BulkPut, FullStorage
 
 
@@ -95,6 +96,53 @@ class BulkCreateContract(StorageContract):
             with pytest.raises(error):
                 await storage.crons.create_many([{**good, "cron_id": taken}, bad], owner=ALICE)
         assert await probe.count("crons") == 0
+
+    @pytest.mark.invariant(20)
+    @pytest.mark.parametrize("kind", ["runs", "crons"])
+    async def test_what_cannot_be_used_keeps_out_all(
+        self, storage: FullStorage, probe: Probe, kind: str
+    ) -> None:
+        """One row that refers to what is not there, or to somebody else's, keeps out all."""
+        good = {"assistant_id": (await an_assistant(storage)).assistant_id}
+        if kind == "crons":
+            good["schedule"] = "* * * * *"
+        else:
+            good["thread_id"] = (await a_thread(storage)).thread_id
+        theirs = {
+            "assistant_id": (await an_assistant(storage, owner=BOB)).assistant_id,
+            "thread_id": (await a_thread(storage, owner=BOB)).thread_id,
+        }
+        systems = (await a_thread(storage, owner=SYSTEM)).thread_id
+        before = await everything(probe)
+        for bad, error in (
+            *(({name: bad}, NotFound) for name in theirs for bad in (new_id(), theirs[name])),
+            ({"thread_id": systems}, Forbidden),
+        ):
+            for rows in ([good, {**good, **bad}], [{**good, **bad}, good]):
+                with pytest.raises(error):
+                    await _create_many(storage, kind, rows, owner=ALICE)
+        assert await everything(probe) == before
+
+    async def test_runs_stamp_their_threads(self, storage: FullStorage) -> None:
+        """A thread bears the graph and the assistant of the last run that is queued on it."""
+        first = await an_assistant(storage, graph_id="one")
+        second = await an_assistant(storage, graph_id="two")
+        thread, other = await a_thread(storage, metadata={"kept": 1}), await a_thread(storage)
+        await storage.runs.create_many(
+            [
+                {"thread_id": on.thread_id, "assistant_id": by.assistant_id}
+                for on, by in ((thread, first), (other, first), (thread, second))
+            ],
+            owner=ALICE,
+        )
+        for on, by in ((thread, second), (other, first)):
+            stamped = await storage.threads.get(on.thread_id, owner=ALICE)
+            assert stamped.status == "busy"
+            assert stamped.metadata == {
+                **on.metadata,
+                "graph_id": by.graph_id,
+                "assistant_id": by.assistant_id,
+            }
 
     @pytest.mark.invariant(11)
     @pytest.mark.parametrize("kind", ["assistants", "threads", "runs"])

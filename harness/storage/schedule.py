@@ -54,13 +54,42 @@ def next_firing(
     Raises:
         InvalidInput: The schedule names no date that ever comes, such as 30 February.
     """
-    local = after.astimezone(ZoneInfo(timezone or "UTC"))
-    try:
-        firing: datetime = copy(_parsed(schedule)).get_next(datetime, start_time=local)
-    except CroniterError as exc:
-        raise InvalidInput(f"schedule {schedule!r} never fires") from exc
-    firing = firing.astimezone(UTC)
+    firing = _calendar(schedule, timezone).after(after)
     return None if end_time is not None and firing > end_time else firing
+
+
+class _Calendar:
+    """When one schedule fires in one timezone.
+
+    It remembers the last firing it found: finding one takes longer than all else that making a cron
+    in memory does. Between the time it was asked for and the firing itself there is no other.
+    """
+
+    def __init__(self, schedule: str, timezone: str | None) -> None:
+        self._schedule = schedule
+        self._timezone = ZoneInfo(timezone or "UTC")
+        self._known = (datetime.max.replace(tzinfo=UTC),) * 2  # nothing, since it ends as it begins
+
+    def after(self, moment: datetime) -> datetime:
+        """Return the first firing later than `moment`, in UTC."""
+        since, firing = self._known
+        if not since <= moment < firing:
+            firing = self._find(moment)
+            self._known = (moment, firing)
+        return firing
+
+    def _find(self, moment: datetime) -> datetime:
+        local = moment.astimezone(self._timezone)
+        try:
+            found: datetime = copy(_parsed(self._schedule)).get_next(datetime, start_time=local)
+        except CroniterError as exc:
+            raise InvalidInput(f"schedule {self._schedule!r} never fires") from exc
+        return found.astimezone(UTC)
+
+
+@lru_cache(maxsize=1024)
+def _calendar(schedule: str, timezone: str | None) -> _Calendar:
+    return _Calendar(schedule, timezone)
 
 
 @lru_cache(maxsize=1024)

@@ -155,6 +155,9 @@ ONE: dict[str, Call] = {
     "runs.create with thread": lambda f: f.storage.runs.create(
         "0193d7f2-8b1e-7c3a-9f4d-000000000001", f.assistant, if_not_exists="create", owner=OWNER
     ),
+    "runs.create_many": lambda f: f.storage.runs.create_many(
+        [{"thread_id": f.thread, "assistant_id": f.assistant}] * 100, owner=OWNER
+    ),
     "runs.get": lambda f: f.storage.runs.get(f.thread, f.run, owner=OWNER),
     "runs.update": lambda f: f.storage.runs.update(f.thread, f.run, metadata={}, owner=OWNER),
     "runs.list": lambda f: f.storage.runs.list(f.thread, owner=OWNER),
@@ -188,6 +191,9 @@ ONE: dict[str, Call] = {
     "items.sweep": lambda f: f.storage.items.sweep(),
     "crons.create": lambda f: f.storage.crons.create(
         f.assistant, schedule="0 0 * * *", owner=OWNER
+    ),
+    "crons.create_many": lambda f: f.storage.crons.create_many(
+        [{"assistant_id": f.assistant, "schedule": "0 0 * * *"}] * 100, owner=OWNER
     ),
     "crons.get": lambda f: f.storage.crons.get(f.cron, owner=OWNER),
     "crons.update": lambda f: f.storage.crons.update(f.cron, metadata={}, owner=OWNER),
@@ -245,16 +251,11 @@ MANY: dict[str, tuple[int, Call]] = {
             [{"graph_id": "g", "if_exists": "do_nothing"}] * 100, owner=OWNER
         ),
     ),
-    "runs": (
-        3,
-        lambda f: f.storage.runs.create_many(
-            [{"thread_id": f.thread, "assistant_id": f.assistant}] * 100, owner=OWNER
-        ),
-    ),
-    "crons": (
+    "runs with threads": (
         4,
-        lambda f: f.storage.crons.create_many(
-            [{"assistant_id": f.assistant, "schedule": "0 0 * * *"}] * 100, owner=OWNER
+        lambda f: f.storage.runs.create_many(
+            [{"thread_id": f.thread, "assistant_id": f.assistant, "if_not_exists": "create"}] * 100,
+            owner=OWNER,
         ),
     ),
     "prune": (2, lambda f: f.storage.threads.prune([f.thread], owner=OWNER)),

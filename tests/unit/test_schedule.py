@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
+from croniter import croniter
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -134,11 +135,14 @@ def test_bad_timezones(name: object) -> None:
         check_timezone(name)
 
 
-@given(
-    st.sampled_from(["*/7 * * * *", "30 2 * * *", "0 0 1 * *", "* * * * * */20", "15 1 * * 0"]),
-    st.sampled_from([None, "Europe/Berlin", "America/Sao_Paulo", "Australia/Lord_Howe"]),
-    st.datetimes(datetime(2000, 1, 1), datetime(2037, 1, 1), timezones=st.just(UTC)),  # noqa: DTZ001 -- Hypothesis adds the zone
+SCHEDULES = st.sampled_from(
+    ["*/7 * * * *", "30 2 * * *", "0 0 1 * *", "* * * * * */20", "15 1 * * 0"]
 )
+TIMEZONES = st.sampled_from([None, "Europe/Berlin", "America/Sao_Paulo", "Australia/Lord_Howe"])
+TIMES = st.datetimes(datetime(2000, 1, 1), datetime(2037, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001 -- Hypothesis adds the zone
+
+
+@given(SCHEDULES, TIMEZONES, TIMES)
 def test_firings_are_later(schedule: str, timezone: str | None, after: datetime) -> None:
     """A firing is later than the time it was asked after, and the one before it is not."""
     firing = next_firing(schedule, timezone, after=after, end_time=None)
@@ -146,3 +150,27 @@ def test_firings_are_later(schedule: str, timezone: str | None, after: datetime)
     assert firing > after
     just_before = firing - timedelta(microseconds=1)
     assert next_firing(schedule, timezone, after=just_before, end_time=None) == firing
+
+
+@given(SCHEDULES, TIMEZONES, TIMES, st.lists(st.floats(-1.5, 1.5), min_size=1))
+def test_what_was_asked_before_changes_nothing(
+    schedule: str, timezone: str | None, start: datetime, steps: list[float]
+) -> None:
+    """Asked again and again, near a firing and far from it, it is what croniter says when fresh.
+
+    A step is in units of the way to the next firing, so that many lie before it and many behind.
+    """
+    moment = start
+    for step in steps:
+        expected = croniter(schedule).get_next(
+            datetime, start_time=moment.astimezone(ZoneInfo(timezone or "UTC"))
+        )
+        assert next_firing(schedule, timezone, after=moment, end_time=None) == expected
+        moment += step * (expected - moment)
+
+
+def test_a_firing_is_over_when_it_is_due() -> None:
+    """Asked at the very time of a firing that is remembered, the answer is the one after it."""
+    noon = datetime(2026, 1, 1, 12, tzinfo=UTC)
+    assert next_firing("0 12 * * *", None, after=START, end_time=None) == noon
+    assert next_firing("0 12 * * *", None, after=noon, end_time=None) == noon + timedelta(days=1)

@@ -1,6 +1,5 @@
 """The same statements through bare psycopg: parameters made beforehand, rows left as they come."""
 
-from collections.abc import Sequence
 from typing import Any, LiteralString
 
 from psycopg import AsyncConnection
@@ -15,7 +14,6 @@ from harness.measure.floors.sql import blocks
 from harness.measure.rows import ASSISTANT_ID, OWNER, Table
 
 Pool = AsyncConnectionPool[AsyncConnection[Any]]
-Statements = Sequence[tuple[LiteralString, Params]]
 
 
 def bind(pool: Pool, table: Table, size: int) -> Calls:
@@ -26,7 +24,7 @@ def bind(pool: Pool, table: Table, size: int) -> Calls:
     changes = [{**at[n], **of.change(table, n)} for n in range(size)]
     tagged = of.page(table, of.PAGE) | of.tagged(table)
     id_column = of.ID_COLUMNS.get(table)
-    bulk = _bulk(table, size)
+    bulk = _bulk(table, size) if "create_many" in sql else {}
 
     async def create(n: int) -> object:
         params = new[n]
@@ -35,11 +33,7 @@ def bind(pool: Pool, table: Table, size: int) -> Calls:
         return await execute(pool, sql["create"], params)
 
     async def create_many(_: int) -> object:
-        if len(bulk) > 1:
-            await _transaction(pool, bulk)
-            return None
-        [(query, params)] = bulk
-        return await execute(pool, query, params)
+        return await execute(pool, sql["create_many"], bulk)
 
     async def get(n: int) -> object:
         found = await execute(pool, sql["get"], at[n])
@@ -80,35 +74,18 @@ async def execute(pool: Pool, query: LiteralString, params: Params) -> list[tupl
         await pool.putconn(connection)
 
 
-def _bulk(table: Table, size: int) -> Statements:
-    """Return the statements that create rows 0 to `size - 1` together."""
-    if table == "states":
-        return []
-    sql = blocks(table)
+def _bulk(table: Table, size: int) -> Params:
+    """Return the parameters that create rows 0 to `size - 1` together."""
     made = [of.bulk_row(table, n) for n in range(size)]
-    parents: Params = {"ids": [ASSISTANT_ID], "owner": OWNER}
-    insert: Params = {"rows": of.text(made), "owner": OWNER}
+    parameters: Params = {"rows": of.text(made), "owner": OWNER}
     match table:
         case "runs":
-            insert["runs"] = insert.pop("rows")
-            insert["threads"] = of.text([of.queued(row) for row in made])
-            return [
-                (sql["lock_threads"], {"ids": [row["thread_id"] for row in made]}),
-                (sql["visible_assistants"], parents),
-                (sql["create_many"], insert),
-            ]
+            parameters["runs"] = parameters.pop("rows")
+            parameters["threads"] = of.text([of.queued(row) for row in made])
+            parameters["thread_ids"] = [row["thread_id"] for row in made]
+            parameters["assistant_ids"] = [ASSISTANT_ID]
         case "crons":
-            return [
-                (sql["visible_assistants"], parents),
-                (sql["thread_owners"], {"ids": []}),
-                (sql["taken"], {"ids": [row["cron_id"] for row in made]}),
-                (sql["create_many"], insert),
-            ]
+            parameters |= {"assistant_ids": [ASSISTANT_ID], "thread_ids": []}
         case _:
-            return [(sql["create_many"], insert)]
-
-
-async def _transaction(pool: Pool, statements: Statements) -> None:
-    async with pool.connection() as connection, connection.transaction():
-        for query, params in statements:
-            await connection.execute(query, params)
+            pass
+    return parameters

@@ -14,20 +14,17 @@ WHERE a.assistant_id = %(assistant_id)s AND a.owner IN (%(owner)s, 'system')
   AND (%(thread_id)s::uuid IS NULL OR t.thread_id IS NOT NULL)
 RETURNING created_at
 
--- name: visible_assistants
-SELECT assistant_id::text FROM langgraph_server.assistants
-WHERE assistant_id = ANY (%(ids)s::uuid[]) AND owner IN (%(owner)s, 'system')
-ORDER BY assistant_id FOR KEY SHARE
-
--- name: thread_owners
-SELECT thread_id::text, owner FROM langgraph_server.threads
-WHERE thread_id = ANY (%(ids)s::uuid[]) ORDER BY thread_id FOR KEY SHARE
-
--- name: taken
-SELECT cron_id::text FROM langgraph_server.crons WHERE cron_id = ANY (%(ids)s::uuid[])
-
 -- name: create_many
-WITH made AS (
+WITH assistant AS MATERIALIZED (
+    SELECT assistant_id FROM langgraph_server.assistants
+    WHERE assistant_id = ANY (%(assistant_ids)s::uuid[]) AND owner IN (%(owner)s, 'system')
+    ORDER BY assistant_id FOR KEY SHARE
+), thread AS MATERIALIZED (
+    SELECT thread_id FROM langgraph_server.threads
+    WHERE thread_id = ANY (%(thread_ids)s::uuid[]) AND owner = %(owner)s
+      AND (SELECT count(*) FROM assistant) = cardinality(%(assistant_ids)s::uuid[])
+    ORDER BY thread_id FOR KEY SHARE
+), made AS (
     INSERT INTO langgraph_server.crons
         (cron_id, owner, assistant_id, thread_id, schedule, timezone, payload, on_run_completed,
          end_time, enabled, next_run_date, metadata)
@@ -37,8 +34,11 @@ WITH made AS (
         cron_id uuid, assistant_id uuid, thread_id uuid, schedule text, timezone text,
         payload jsonb, on_run_completed text, end_time timestamptz, enabled boolean,
         next_run_date timestamptz, metadata jsonb)
+    WHERE (SELECT count(*) FROM assistant) = cardinality(%(assistant_ids)s::uuid[])
+      AND (SELECT count(*) FROM thread) = cardinality(%(thread_ids)s::uuid[])
+    RETURNING cron_id
 )
-SELECT now()
+SELECT now() WHERE EXISTS (SELECT FROM made)
 
 -- name: get
 SELECT cron_id::text, assistant_id::text, thread_id::text, schedule, timezone, payload::text,

@@ -7,7 +7,7 @@ import orjson
 from uuid_utils.compat import uuid7
 
 from harness.measure import rows
-from harness.measure.rows import ASSISTANT_ID, NAMESPACE, OWNER, Table, row_id
+from harness.measure.rows import NAMESPACE, OWNER, Table, row_id
 
 Params = dict[str, Any]
 
@@ -81,7 +81,7 @@ def queued(run: Params) -> Params:
         "thread_id": run["thread_id"],
         "runs": 1,
         "next_run_id": run["run_id"],
-        "stamp": {"graph_id": "agent", "assistant_id": ASSISTANT_ID},
+        "assistant_id": run["assistant_id"],
     }
 
 

@@ -29,18 +29,21 @@ SELECT %(run_id)s::uuid, thread_id, %(owner)s, %(assistant_id)s::uuid, %(kwargs)
 FROM thread
 RETURNING created_at, due_at
 
--- name: lock_threads
-SELECT thread_id::text, owner FROM langgraph_server.threads
-WHERE thread_id = ANY (%(ids)s::uuid[]) ORDER BY thread_id FOR NO KEY UPDATE
-
--- name: visible_assistants
-SELECT assistant_id::text, graph_id FROM langgraph_server.assistants
-WHERE assistant_id = ANY (%(ids)s::uuid[]) AND owner IN (%(owner)s, 'system')
-
 -- name: create_many
-WITH wanted AS (
-    SELECT * FROM json_to_recordset(%(threads)s::json) AS wanted (
-        thread_id uuid, runs integer, next_run_id uuid, stamp jsonb)
+WITH assistant AS MATERIALIZED (
+    SELECT assistant_id, graph_id FROM langgraph_server.assistants
+    WHERE assistant_id = ANY (%(assistant_ids)s::uuid[]) AND owner IN (%(owner)s, 'system')
+), locked AS MATERIALIZED (
+    SELECT thread_id FROM langgraph_server.threads
+    WHERE thread_id = ANY (%(thread_ids)s::uuid[]) AND owner = %(owner)s
+      AND (SELECT count(*) FROM assistant) = cardinality(%(assistant_ids)s::uuid[])
+    ORDER BY thread_id FOR NO KEY UPDATE
+), wanted AS MATERIALIZED (
+    SELECT w.thread_id, w.runs, w.next_run_id, a.assistant_id, a.graph_id
+    FROM json_to_recordset(%(threads)s::json) AS w (
+        thread_id uuid, runs integer, next_run_id uuid, assistant_id uuid)
+    JOIN assistant AS a USING (assistant_id)
+    WHERE (SELECT count(*) FROM locked) = cardinality(%(thread_ids)s::uuid[])
 ), thread AS (
     UPDATE langgraph_server.threads AS t SET
         active_runs = t.active_runs + w.runs,
@@ -51,7 +54,8 @@ WITH wanted AS (
                 t.next_run_id IS NULL OR (now(), w.next_run_id) < (t.next_run_at, t.next_run_id))
             THEN w.next_run_id ELSE t.next_run_id END,
         status = 'busy',
-        metadata = t.metadata || w.stamp,
+        metadata = t.metadata
+            || jsonb_build_object('graph_id', w.graph_id, 'assistant_id', w.assistant_id),
         updated_at = greatest(now(), t.updated_at)
     FROM wanted AS w WHERE t.thread_id = w.thread_id
 ), made AS (
@@ -64,8 +68,9 @@ WITH wanted AS (
     FROM json_to_recordset(%(runs)s::json) AS new (
         run_id uuid, thread_id uuid, assistant_id uuid, kwargs jsonb, metadata jsonb,
         multitask_strategy text, delay_us bigint)
+    WHERE EXISTS (SELECT FROM wanted)
 )
-SELECT now()
+SELECT now() WHERE EXISTS (SELECT FROM wanted)
 
 -- name: get
 SELECT run_id::text, thread_id::text, assistant_id::text, status, kwargs::text, metadata::text,

@@ -13,5 +13,6 @@ class Clock:
 
     def now(self) -> datetime:
         """Return the time, at least a microsecond after the last one returned."""
-        self._last = max(datetime.now(UTC), self._last + _TICK)
+        now = datetime.now(UTC)
+        self._last = now if now > self._last else self._last + _TICK
         return self._last

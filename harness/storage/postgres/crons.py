@@ -2,12 +2,10 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from functools import cache
 from typing import Any, Final, get_args
 
-from psycopg import AsyncConnection
 from psycopg.errors import ForeignKeyViolation, UniqueViolation
-from psycopg.rows import DictRow, scalar_row, tuple_row
+from psycopg.rows import scalar_row, tuple_row
 
 from harness.errors import HarnessError, NotFound
 from harness.models import SYSTEM, Cron
@@ -32,24 +30,8 @@ class PostgresCrons(PostgresFiring):
     async def insert(self, rows: Sequence[NewCron], *, owner: str) -> list[Cron]:
         """Insert all or none."""
         now = self._now()
-
-        @cache  # finding a firing costs as much as inserting a row, and bulks repeat schedules
-        def following(
-            schedule: str, timezone: str | None, end_time: datetime | None
-        ) -> datetime | None:
-            return next_firing(schedule, timezone, after=now, end_time=end_time)
-
-        columns = [
-            _columns(new, following(new.schedule, new.timezone, new.end_time)) for new in rows
-        ]
-        try:
-            made_at = await (
-                self._insert_one(rows[0], columns[0], owner)
-                if len(rows) == 1
-                else self._insert_many(rows, columns, owner)
-            )
-        except UniqueViolation as exc:
-            raise taken("cron", rows[0].cron_id if len(rows) == 1 else "of this batch") from exc
+        columns = [_columns(new, now) for new in rows]
+        made_at = await self._insert(rows, columns, owner)
         return [
             _record(new, made_at, column["next_run_date"])
             for new, column in zip(rows, columns, strict=True)
@@ -108,30 +90,42 @@ class PostgresCrons(PostgresFiring):
         if not await self._database.write(SQL["delete"], {"id": cron_id, "owner": owner}):
             raise await refusal(self._database, SQL["owner_of"], "cron", cron_id, owner=owner)
 
-    async def _insert_one(self, new: NewCron, columns: dict[str, Any], owner: str) -> datetime:
-        parameters = {**columns, "payload": dumps(new.payload), "metadata": dumps(new.metadata)}
-        for _ in range(MAX_ATTEMPTS):
-            try:
-                rows = await self._database.write(
-                    SQL["insert"], {**parameters, "owner": owner}, row_factory=scalar_row
-                )
-            except ForeignKeyViolation:
-                rows = []  # what it refers to was deleted in between
-            if rows:
-                return utc(rows[0])
-            async with self._database.transaction() as connection:
-                await _check(connection, [new], owner)
-        raise restless("cron", new.cron_id)
-
-    async def _insert_many(
+    async def _insert(
         self, news: Sequence[NewCron], columns: Sequence[dict[str, Any]], owner: str
     ) -> datetime:
+        """Insert all or none with one statement; look closer only if it inserts none."""
+        statement, parameters = _one(columns[0]) if len(news) == 1 else _many(columns)
+        for _ in range(MAX_ATTEMPTS):
+            try:
+                made_at = await self._database.write(
+                    SQL[statement], {**parameters, "owner": owner}, row_factory=scalar_row
+                )
+            except (ForeignKeyViolation, UniqueViolation):
+                made_at = []  # what it refers to was deleted in between, or an id is taken
+            if made_at:
+                return utc(made_at[0])
+            await self._check(news, owner)
+        raise restless("cron", news[0].cron_id if len(news) == 1 else "of this batch")
+
+    async def _check(self, news: Sequence[NewCron], owner: str) -> None:
+        """Refuse the first cron that cannot be inserted, as if they came one after another."""
         async with self._database.transaction() as connection:
-            await _check(connection, news, owner)
-            cursor = connection.cursor(row_factory=scalar_row)
-            rows = sorted(columns, key=lambda column: str(column["cron_id"]))
-            await cursor.execute(SQL["insert_many"], {"rows": dumps(rows), "owner": owner})
-            return utc((await cursor.fetchall())[0])
+            cursor = connection.cursor(row_factory=tuple_row)
+            assistants = {"ids": [new.assistant_id for new in news], "owner": owner}
+            await cursor.execute(SQL["visible_assistants"], assistants)
+            visible = {assistant_id for (assistant_id,) in await cursor.fetchall()}
+            thread_ids = [new.thread_id for new in news if new.thread_id is not None]
+            await cursor.execute(SQL["thread_owners"], {"ids": thread_ids})
+            owners: dict[str, str] = dict(await cursor.fetchall())
+            await cursor.execute(SQL["taken"], {"ids": [new.cron_id for new in news]})
+            used = {cron_id for (cron_id,) in await cursor.fetchall()}
+        for new in news:
+            refused = _refused(new, owners, visible, owner)
+            if refused is not None:
+                raise refused
+            if new.cron_id in used:
+                raise taken("cron", new.cron_id)
+            used.add(new.cron_id)
 
     async def _reschedule(
         self, cron_id: str, change: CronChange, parameters: dict[str, Any], owner: str
@@ -157,29 +151,6 @@ class PostgresCrons(PostgresFiring):
             },
             row_factory=_CRONS,
         )
-
-
-async def _check(connection: AsyncConnection[DictRow], news: Sequence[NewCron], owner: str) -> None:
-    """Refuse the first cron that cannot be inserted, as if they came one after another.
-
-    Locks what they refer to, so that it stays until the transaction ends.
-    """
-    cursor = connection.cursor(row_factory=tuple_row)
-    assistants = {"ids": [new.assistant_id for new in news], "owner": owner}
-    await cursor.execute(SQL["visible_assistants"], assistants)
-    visible = {assistant_id for (assistant_id,) in await cursor.fetchall()}
-    thread_ids = [new.thread_id for new in news if new.thread_id is not None]
-    await cursor.execute(SQL["thread_owners"], {"ids": thread_ids})
-    owners: dict[str, str] = dict(await cursor.fetchall())
-    await cursor.execute(SQL["taken"], {"ids": [new.cron_id for new in news]})
-    used = {cron_id for (cron_id,) in await cursor.fetchall()}
-    for new in news:
-        refused = _refused(new, owners, visible, owner)
-        if refused is not None:
-            raise refused
-        if new.cron_id in used:
-            raise taken("cron", new.cron_id)
-        used.add(new.cron_id)
 
 
 def _refused(
@@ -208,7 +179,7 @@ def _given(query: CronQuery) -> tuple[tuple[str, ...], dict[str, Any]]:
     )
 
 
-def _columns(new: NewCron, next_run_date: datetime | None) -> dict[str, Any]:
+def _columns(new: NewCron, now: datetime) -> dict[str, Any]:
     return {
         "cron_id": new.cron_id,
         "assistant_id": new.assistant_id,
@@ -219,8 +190,23 @@ def _columns(new: NewCron, next_run_date: datetime | None) -> dict[str, Any]:
         "on_run_completed": new.on_run_completed,
         "end_time": new.end_time,
         "enabled": new.enabled,
-        "next_run_date": next_run_date,
+        "next_run_date": next_firing(new.schedule, new.timezone, after=now, end_time=new.end_time),
         "metadata": new.metadata,
+    }
+
+
+def _one(column: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """Return the statement that inserts a row, and its parameters but for the owner."""
+    encoded = {name: dumps(column[name]) for name in ("payload", "metadata")}
+    return "insert", {**column, **encoded}
+
+
+def _many(columns: Sequence[dict[str, Any]]) -> tuple[str, dict[str, Any]]:
+    """Return the statement that inserts rows, and its parameters but for the owner."""
+    return "insert_many", {
+        "rows": dumps(sorted(columns, key=lambda column: str(column["cron_id"]))),
+        "assistant_ids": list({column["assistant_id"] for column in columns}),
+        "thread_ids": list({column["thread_id"] for column in columns} - {None}),
     }
 
 

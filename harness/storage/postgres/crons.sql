@@ -18,21 +18,19 @@ WHERE a.assistant_id = %(assistant_id)s AND a.owner IN (%(owner)s, 'system')
   AND (%(thread_id)s::uuid IS NULL OR t.thread_id IS NOT NULL)
 RETURNING created_at
 
--- Locks what the new crons refer to, in the order in which everything locks these.
--- statement: visible_assistants
-SELECT assistant_id::text FROM langgraph_server.assistants
-WHERE assistant_id = ANY (%(ids)s::uuid[]) AND owner IN (%(owner)s, 'system')
-ORDER BY assistant_id FOR KEY SHARE
-
--- statement: thread_owners
-SELECT thread_id::text, owner FROM langgraph_server.threads
-WHERE thread_id = ANY (%(ids)s::uuid[]) ORDER BY thread_id FOR KEY SHARE
-
--- statement: taken
-SELECT cron_id::text FROM langgraph_server.crons WHERE cron_id = ANY (%(ids)s::uuid[])
-
+-- Inserts all or none. Locks what the new crons refer to, so that it stays until they are there, in
+-- the order in which everything locks these.
 -- statement: insert_many
-WITH made AS (
+WITH assistant AS MATERIALIZED (
+    SELECT assistant_id FROM langgraph_server.assistants
+    WHERE assistant_id = ANY (%(assistant_ids)s::uuid[]) AND owner IN (%(owner)s, 'system')
+    ORDER BY assistant_id FOR KEY SHARE
+), thread AS MATERIALIZED (
+    SELECT thread_id FROM langgraph_server.threads
+    WHERE thread_id = ANY (%(thread_ids)s::uuid[]) AND owner = %(owner)s
+      AND (SELECT count(*) FROM assistant) = cardinality(%(assistant_ids)s::uuid[])
+    ORDER BY thread_id FOR KEY SHARE
+), made AS (
     INSERT INTO langgraph_server.crons
         (cron_id, owner, assistant_id, thread_id, schedule, timezone, payload, on_run_completed,
          end_time, enabled, next_run_date, metadata)
@@ -42,8 +40,23 @@ WITH made AS (
         cron_id uuid, assistant_id uuid, thread_id uuid, schedule text, timezone text,
         payload jsonb, on_run_completed text, end_time timestamptz, enabled boolean,
         next_run_date timestamptz, metadata jsonb)
+    WHERE (SELECT count(*) FROM assistant) = cardinality(%(assistant_ids)s::uuid[])
+      AND (SELECT count(*) FROM thread) = cardinality(%(thread_ids)s::uuid[])
+    RETURNING cron_id
 )
-SELECT now()
+SELECT now() WHERE EXISTS (SELECT FROM made)
+
+-- What new crons met that were refused.
+-- statement: visible_assistants
+SELECT assistant_id::text FROM langgraph_server.assistants
+WHERE assistant_id = ANY (%(ids)s::uuid[]) AND owner IN (%(owner)s, 'system')
+
+-- statement: thread_owners
+SELECT thread_id::text, owner FROM langgraph_server.threads
+WHERE thread_id = ANY (%(ids)s::uuid[])
+
+-- statement: taken
+SELECT cron_id::text FROM langgraph_server.crons WHERE cron_id = ANY (%(ids)s::uuid[])
 
 -- statement: get
 SELECT {columns} FROM langgraph_server.crons

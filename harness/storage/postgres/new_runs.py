@@ -1,11 +1,12 @@
 """New runs, in Postgres: their records, and many of them at once."""
 
 from collections.abc import Container, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from psycopg import AsyncConnection
+from psycopg import AsyncConnection, Rollback
 from psycopg.errors import UniqueViolation
 from psycopg.rows import DictRow, scalar_row, tuple_row
 
@@ -13,7 +14,7 @@ from harness.database import Database
 from harness.errors import Conflict, HarnessError, NotFound
 from harness.models import SYSTEM, Run
 from harness.storage.postgres.codec import dumps, utc
-from harness.storage.postgres.refusals import read_only, taken
+from harness.storage.postgres.refusals import MAX_ATTEMPTS, read_only, restless, taken
 from harness.storage.postgres.sql import load
 from harness.storage.requests import NewRun
 
@@ -40,10 +41,12 @@ def new_run(new: NewRun, *, created_at: datetime, due_at: datetime) -> Run:
 
 
 class BulkOfRuns:
-    """Queues many runs, all or none, in one transaction.
+    """Queues many runs, all or none.
 
-    The threads are locked first, in the order of their ids. Every statement after that has a newer
-    snapshot, which shows all that was done to those threads before.
+    One statement does it where nothing stands against it. Otherwise a transaction finds out what
+    does, or makes the threads that are to be made: it locks the threads first, in the order of
+    their ids. Every statement after that has a newer snapshot, which shows all that was done to
+    those threads before.
     """
 
     def __init__(self, database: Database) -> None:
@@ -51,42 +54,35 @@ class BulkOfRuns:
 
     async def insert(self, news: Sequence[NewRun], *, owner: str) -> list[Run]:
         """Queue all or none; errors are those of the first run that is refused."""
-        try:
-            async with self._database.transaction() as connection:
-                made_at = utc(await self._insert(connection, news, owner))
-        except UniqueViolation as exc:
-            raise taken("run", "of this batch") from exc
+        made_at = await self._insert(news, owner)
         return [
             new_run(new, created_at=made_at, due_at=made_at + timedelta(seconds=new.after_seconds))
             for new in news
         ]
 
-    async def _insert(
-        self, connection: AsyncConnection[DictRow], news: Sequence[NewRun], owner: str
-    ) -> datetime:
-        standing = await _look(connection, news, owner)
-        for index, new in enumerate(news):
-            refused = standing.refuse(new)
-            if refused is not None:
-                # A run before it, or it itself, may have an id that somebody has.
-                earlier = [row.run_id for row in news[: index + isinstance(refused, Conflict)]]
-                cursor = connection.cursor(row_factory=scalar_row)
-                await cursor.execute(SQL["taken"], {"ids": earlier})
-                for run_id in await cursor.fetchall():
-                    raise taken("run", run_id) from refused
-                raise refused
-            standing.admit(new)
-        cursor = connection.cursor(row_factory=scalar_row)
-        await cursor.execute(
-            SQL["insert_many"],
-            {
-                "threads": dumps(_wanted(news, standing.graphs)),
-                "runs": dumps([_row(new) for new in sorted(news, key=lambda new: new.run_id)]),
-                "owner": owner,
-            },
-        )
-        made_at: datetime = (await cursor.fetchall())[0]
-        return made_at
+    async def _insert(self, news: Sequence[NewRun], owner: str) -> datetime:
+        parameters = _parameters(news, owner)
+        if not any(_depends(new) for new in news):
+            with suppress(UniqueViolation):  # by which run, the transaction finds out
+                made_at = await self._database.write(
+                    SQL["insert_many"], parameters, row_factory=scalar_row
+                )
+                if made_at:
+                    return utc(made_at[0])
+        try:
+            for _ in range(MAX_ATTEMPTS):
+                async with self._database.transaction() as connection:
+                    await _check(connection, news, owner)
+                    cursor = connection.cursor(row_factory=scalar_row)
+                    await cursor.execute(SQL["insert_many"], parameters)
+                    made_at = await cursor.fetchall()
+                    if not made_at:  # an assistant was deleted in between
+                        raise Rollback
+                if made_at:
+                    return utc(made_at[0])
+        except UniqueViolation as exc:
+            raise taken("run", "of this batch") from exc
+        raise restless("run", "of this batch")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -96,15 +92,15 @@ class _Standing:
     owner: str
     owners: dict[str, str]
     """Who owns a thread, for those that are there."""
-    graphs: dict[str, str]
-    """The graph of each assistant that the caller sees."""
+    assistants: set[str]
+    """Those that the caller sees."""
     busy: set[str]
     """Threads with an active run."""
     admitted: set[str] = field(default_factory=set)
 
     def refuse(self, new: NewRun) -> HarnessError | None:
         """Return why a run cannot be queued; None if it can."""
-        refused = refused_by(new, self.owners.get(new.thread_id), self.graphs, self.owner)
+        refused = refused_by(new, self.owners.get(new.thread_id), self.assistants, self.owner)
         if refused is not None:
             return refused
         if new.run_id in self.admitted:
@@ -118,6 +114,22 @@ class _Standing:
         self.owners.setdefault(new.thread_id, self.owner)
         self.busy.add(new.thread_id)
         self.admitted.add(new.run_id)
+
+
+async def _check(connection: AsyncConnection[DictRow], news: Sequence[NewRun], owner: str) -> None:
+    """Refuse the first run that cannot be queued, as if they came one after another."""
+    standing = await _look(connection, news, owner)
+    for index, new in enumerate(news):
+        refused = standing.refuse(new)
+        if refused is not None:
+            # A run before it, or it itself, may have an id that somebody has.
+            earlier = [row.run_id for row in news[: index + isinstance(refused, Conflict)]]
+            cursor = connection.cursor(row_factory=scalar_row)
+            await cursor.execute(SQL["taken"], {"ids": earlier})
+            for run_id in await cursor.fetchall():
+                raise taken("run", run_id) from refused
+            raise refused
+        standing.admit(new)
 
 
 async def _look(
@@ -135,23 +147,23 @@ async def _look(
     owners = {key: thread_owner for key, thread_owner in await rows.fetchall() if key not in made}
     assistant_ids = list({new.assistant_id for new in news})
     await rows.execute(SQL["visible_assistants"], {"ids": assistant_ids, "owner": owner})
-    graphs: dict[str, str] = dict(await rows.fetchall())
+    assistants = {assistant_id for (assistant_id,) in await rows.fetchall()}
     busy: set[str] = set()
     if any(new.multitask_strategy == "reject" for new in news):
         await rows.execute(SQL["busy_threads"], {"ids": thread_ids})
         busy = {thread_id for (thread_id,) in await rows.fetchall()}
-    return _Standing(owner=owner, owners=owners, graphs=graphs, busy=busy)
+    return _Standing(owner=owner, owners=owners, assistants=assistants, busy=busy)
 
 
 def refused_by(
-    new: NewRun, thread_owner: str | None, graphs: Container[str], owner: str
+    new: NewRun, thread_owner: str | None, assistants: Container[str], owner: str
 ) -> HarnessError | None:
     """Return the error if the thread or the assistant cannot be used, None if both can.
 
     Args:
         new: The run.
         thread_owner: Who owns the thread, None if there is none.
-        graphs: The assistants that the caller sees.
+        assistants: Those that the caller sees.
         owner: The caller.
     """
     if thread_owner == SYSTEM != owner:
@@ -160,24 +172,40 @@ def refused_by(
         return taken("thread", new.thread_id)
     if thread_owner != owner and not (thread_owner is None and new.if_not_exists == "create"):
         return NotFound.of("thread", new.thread_id)
-    if new.assistant_id not in graphs:
+    if new.assistant_id not in assistants:
         return NotFound.of("assistant", new.assistant_id)
     return None
 
 
-def _wanted(news: Sequence[NewRun], graphs: dict[str, str]) -> list[dict[str, Any]]:
-    """Return what each thread gets: how many runs, the first of them, the last one's stamp."""
+def _depends(new: NewRun) -> bool:
+    """Whether more than the rows it refers to decides what a run does."""
+    return new.if_not_exists == "create" or new.multitask_strategy == "reject"
+
+
+def _parameters(news: Sequence[NewRun], owner: str) -> dict[str, Any]:
+    threads = _wanted(news)
+    return {
+        "assistant_ids": list({new.assistant_id for new in news}),
+        "thread_ids": list(threads),
+        "threads": dumps(list(threads.values())),
+        "runs": dumps([_row(new) for new in sorted(news, key=lambda new: new.run_id)]),
+        "owner": owner,
+    }
+
+
+def _wanted(news: Sequence[NewRun]) -> dict[str, dict[str, Any]]:
+    """Return what each thread gets: how many runs, the first of them, the last one's assistant."""
     threads: dict[str, dict[str, Any]] = {}
     for new in news:
         thread = threads.setdefault(
             new.thread_id, {"thread_id": new.thread_id, "runs": 0, "next_run_id": None}
         )
         thread["runs"] += 1
-        thread["stamp"] = {"graph_id": graphs[new.assistant_id], "assistant_id": new.assistant_id}
+        thread["assistant_id"] = new.assistant_id
         if not _delay_us(new):
             first = thread["next_run_id"] or new.run_id
             thread["next_run_id"] = min(first, new.run_id)
-    return list(threads.values())
+    return threads
 
 
 def _row(new: NewRun) -> dict[str, Any]:

@@ -91,7 +91,7 @@ SELECT DISTINCT thread_id::text FROM langgraph_server.runs
 WHERE thread_id = ANY (%(ids)s::uuid[]) AND status IN ('pending', 'running')
 
 -- statement: visible_assistants
-SELECT assistant_id::text, graph_id FROM langgraph_server.assistants
+SELECT assistant_id::text FROM langgraph_server.assistants
 WHERE assistant_id = ANY (%(ids)s::uuid[]) AND owner IN (%(owner)s, 'system')
 
 -- statement: taken
@@ -105,12 +105,24 @@ SELECT (SELECT owner FROM langgraph_server.threads WHERE thread_id = %(thread_id
        EXISTS (SELECT FROM langgraph_server.runs
                WHERE thread_id = %(thread_id)s AND status IN ('pending', 'running'))
 
--- All rows have one time, which may be older than that of a run that came in while this waited for
--- the thread: the thread's next run is whichever is older.
+-- Queues all or none, on threads that are there. All rows have one time, which may be older than
+-- that of a run that came in while this waited for the thread: the thread's next run is whichever is
+-- older. The threads are locked in the order of their ids before any of them is changed.
 -- statement: insert_many
-WITH wanted AS (
-    SELECT * FROM json_to_recordset(%(threads)s::json) AS wanted (
-        thread_id uuid, runs integer, next_run_id uuid, stamp jsonb)
+WITH assistant AS MATERIALIZED (
+    SELECT assistant_id, graph_id FROM langgraph_server.assistants
+    WHERE assistant_id = ANY (%(assistant_ids)s::uuid[]) AND owner IN (%(owner)s, 'system')
+), locked AS MATERIALIZED (
+    SELECT thread_id FROM langgraph_server.threads
+    WHERE thread_id = ANY (%(thread_ids)s::uuid[]) AND owner = %(owner)s
+      AND (SELECT count(*) FROM assistant) = cardinality(%(assistant_ids)s::uuid[])
+    ORDER BY thread_id FOR NO KEY UPDATE
+), wanted AS MATERIALIZED (
+    SELECT w.thread_id, w.runs, w.next_run_id, a.assistant_id, a.graph_id
+    FROM json_to_recordset(%(threads)s::json) AS w (
+        thread_id uuid, runs integer, next_run_id uuid, assistant_id uuid)
+    JOIN assistant AS a USING (assistant_id)
+    WHERE (SELECT count(*) FROM locked) = cardinality(%(thread_ids)s::uuid[])
 ), thread AS (
     UPDATE langgraph_server.threads AS t SET
         active_runs = t.active_runs + w.runs,
@@ -121,7 +133,8 @@ WITH wanted AS (
                 t.next_run_id IS NULL OR (now(), w.next_run_id) < (t.next_run_at, t.next_run_id))
             THEN w.next_run_id ELSE t.next_run_id END,
         status = 'busy',
-        metadata = t.metadata || w.stamp,
+        metadata = t.metadata
+            || jsonb_build_object('graph_id', w.graph_id, 'assistant_id', w.assistant_id),
         updated_at = greatest(now(), t.updated_at)
     FROM wanted AS w WHERE t.thread_id = w.thread_id
 ), made AS (
@@ -134,8 +147,9 @@ WITH wanted AS (
     FROM json_to_recordset(%(runs)s::json) AS new (
         run_id uuid, thread_id uuid, assistant_id uuid, kwargs jsonb, metadata jsonb,
         multitask_strategy text, delay_us bigint)
+    WHERE EXISTS (SELECT FROM wanted)
 )
-SELECT now()
+SELECT now() WHERE EXISTS (SELECT FROM wanted)
 
 -- statement: get
 SELECT {columns} FROM langgraph_server.runs

@@ -17,7 +17,9 @@ def stamped(metadata: Mapping[str, Any] | None, owner: str) -> Json:
     Raises:
         InvalidInput: It names another owner.
     """
-    return {**owned(metadata, owner), "owner": owner}
+    copied = owned(metadata, owner)
+    copied["owner"] = owner
+    return copied
 
 
 def owned(metadata: Mapping[str, Any] | None, owner: str) -> Json:
