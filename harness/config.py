@@ -11,6 +11,7 @@
 | `HARNESS_POSTGRES_IMAGE` | the image for `container` | `postgres:18` |
 | `HARNESS_HOME` | folder of named embedded servers | the user's data folder |
 | `HARNESS_RESULTS` | folder of results that the notebooks show | none: they measure anew |
+| `HARNESS_MODEL` | the chat model of the graphs, as `provider:name` | none: a deterministic one |
 """
 
 import math
@@ -165,6 +166,18 @@ def results_folder(environ: Mapping[str, str] | None = None) -> Path | None:
     """The folder of results that `HARNESS_RESULTS` names; None: measure anew."""
     text = _Environment(environ).text("HARNESS_RESULTS")
     return Path(text) if text else None
+
+
+def model_name(environ: Mapping[str, str] | None = None) -> str | None:
+    """The chat model that `HARNESS_MODEL` names, as `provider:name`; None: the deterministic one.
+
+    Raises:
+        ConfigError: It is not of that form.
+    """
+    text = _Environment(environ).text("HARNESS_MODEL")
+    if text is not None and not all(text.partition(":")):
+        raise ConfigError(f"HARNESS_MODEL must be provider:name, not {text!r}")
+    return text
 
 
 def without_pytest(environ: Mapping[str, str] | None = None) -> dict[str, str]:

@@ -38,6 +38,14 @@ class Forbidden(HarnessError, PermissionError):
     """Rows of owner `system` are read-only for everybody else."""
 
 
+class NoOwner(HarnessError, LookupError):
+    """Nobody is known to own this call; put it into `with owner_scope("…"):`."""
+
+
+class AsyncOnly(HarnessError, NotImplementedError):
+    """This can only be called asynchronously."""
+
+
 class LeaseLost(HarnessError, RuntimeError):
     """The lease on this run has passed to somebody else or has been given up."""
 
