@@ -6,11 +6,13 @@ was written against the interface of these functions.
 
 import asyncio
 import logging
-from typing import Any
+
+from langgraph.checkpoint.base import BaseCheckpointSaver
 
 from harness.config import DatabaseConfig
 from harness.database import Database, Pool
 from harness.errors import ConfigError, DatabaseUnavailable
+from harness.persistence import AgentStore, PooledSaver, memory_saver, setup_langgraph
 from harness.schema import LANGGRAPH_TABLES
 from harness.storage.extensions import FullStorage
 from harness.storage.local import LocalStorage
@@ -39,6 +41,9 @@ class _Runtime:
     def __init__(self) -> None:
         self.database: Database | None = None
         self.storage: FullStorage | None = None
+        self._initialized = False
+        self._checkpointer: BaseCheckpointSaver[str] | None = None
+        self._store: AgentStore | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._lock = asyncio.Lock()
 
@@ -46,8 +51,10 @@ class _Runtime:
         """Return the lock of the running event loop; a lock serves one loop only."""
         loop = asyncio.get_running_loop()
         if self._loop is not loop:
-            if self._loop is not None and self._loop.is_closed():
-                self.database = None  # its connections ended with its loop
+            if self.database is not None and self._loop is not None and self._loop.is_closed():
+                # Its connections ended with its loop.
+                self.database = self.storage = self._checkpointer = None
+                self._initialized = False
             if self.database is not None:
                 raise ConfigError("the database belongs to another event loop of this process")
             self._loop, self._lock = loop, asyncio.Lock()
@@ -67,6 +74,7 @@ class _Runtime:
                     raise DatabaseUnavailable(
                         "DATABASE_REQUIRED is set, but DATABASE_URL names no database"
                     )
+                self._initialized = True
                 return False
             if self.storage is not None:
                 raise ConfigError(
@@ -74,21 +82,41 @@ class _Runtime:
                     "database before get_storage(), or call reset_storage() first"
                 )
             self.database = await _open(config)
+            if self.database is not None:
+                self._checkpointer = PooledSaver(self.database)
+            self._initialized = True
             return self.database is not None
 
     async def shutdown(self) -> None:
         async with self._mutex():
             database, self.database = self.database, None
+            self._initialized = False
             if database is not None:
-                self.storage = None
+                self.storage = self._checkpointer = None
                 await database.close()
 
     def get_storage(self) -> FullStorage:
         if self.storage is None:
-            self.storage = LocalStorage(
-                MemoryBackend() if self.database is None else PostgresBackend(self.database)
-            )
+            if self.database is None:
+                backend = MemoryBackend()
+                self._checkpointer = memory_saver(backend)
+                self.storage = LocalStorage(backend)
+            else:
+                self.storage = LocalStorage(PostgresBackend(self.database))
+            self._store = AgentStore(self.storage)
         return self.storage
+
+    def get_checkpointer(self) -> BaseCheckpointSaver[str] | None:
+        if not self._initialized:
+            return None
+        self.get_storage()  # in memory, the two are made together
+        return self._checkpointer
+
+    def get_store(self) -> AgentStore | None:
+        if not self._initialized:
+            return None
+        self.get_storage()  # the two are made together
+        return self._store
 
 
 async def _open(config: DatabaseConfig) -> Database | None:
@@ -97,6 +125,7 @@ async def _open(config: DatabaseConfig) -> Database | None:
     try:
         await database.open()
         await database.migrate()
+        await setup_langgraph(database)
     except DatabaseUnavailable as exc:
         await database.close()
         if config.required:
@@ -118,6 +147,8 @@ _runtime = _Runtime()
 
 async def initialize_database(config: DatabaseConfig | None = None) -> bool:
     """Open and migrate the database of this process; return whether it stores in Postgres.
+
+    LangGraph's own tables are set up too, whatever number of processes boots at once.
 
     Without a URL, or when the database cannot be reached within 5 seconds, the process stores in
     memory, and the log says so. Once the database is open, calling again with the same URL changes
@@ -149,20 +180,22 @@ def get_pool() -> Pool | None:
     return None if _runtime.database is None else _runtime.database.pool
 
 
-def get_checkpointer() -> Any:
-    """Return LangGraph's checkpointer on this process's database.
+def get_checkpointer() -> BaseCheckpointSaver[str] | None:
+    """Return LangGraph's checkpointer: a `PooledSaver`, or an `InMemorySaver` in memory mode.
 
-    None: this version keeps assistants, threads, runs, items and crons, and no checkpoints.
+    None before `initialize_database()` and after `shutdown_database()`. In memory mode it belongs
+    to the storage of `get_storage()`, and `reset_storage()` forgets both.
     """
-    return None
+    return _runtime.get_checkpointer()
 
 
-def get_store() -> Any:
-    """Return LangGraph's store on this process's database.
+def get_store() -> AgentStore | None:
+    """Return LangGraph's store over the items of `get_storage()`, in both modes.
 
-    None: this version serves items through `get_storage().items` only.
+    None before `initialize_database()` and after `shutdown_database()`. Whose items they are says
+    `harness.persistence.owner_scope` around each run.
     """
-    return None
+    return _runtime.get_store()
 
 
 def get_storage() -> FullStorage:

@@ -46,6 +46,24 @@ class _ThisInterpreter(KernelSpecManager):
         )
 
 
+class _Client(NotebookClient):
+    """Leaves signals to the caller: nbclient's handlers take Ctrl-C away from it, for good."""
+
+    @contextlib.asynccontextmanager
+    async def async_setup_kernel(self, **kwargs: Any) -> AsyncGenerator[None, None]:
+        """Start the kernel; whoever made this client ends it.
+
+        Raises:
+            DeadKernelError: It did not start.
+        """
+        try:
+            await self.async_start_new_kernel(**kwargs)
+            await self.async_start_new_kernel_client()
+        except RuntimeError as exc:
+            raise DeadKernelError(str(exc)) from exc
+        yield
+
+
 async def execute(
     notebook: Path, *, environment: Mapping[str, str], folder: Path | None = None
 ) -> Any:
@@ -82,7 +100,7 @@ def _reason(exc: Exception) -> str:
 @contextlib.asynccontextmanager
 async def _client(
     document: Any, environment: Mapping[str, str], folder: Path
-) -> AsyncGenerator[NotebookClient, None]:
+) -> AsyncGenerator[_Client, None]:
     """A client whose kernel is gone afterwards, also when the caller was cancelled."""
     with tempfile.TemporaryDirectory(prefix="harness-kernel-") as home:
         manager = AsyncKernelManager(
@@ -91,7 +109,7 @@ async def _client(
             connection_file=str(Path(home, "kernel.json")),
             transport="ipc",  # sockets in a folder of ours, no ports that others could reach
         )
-        client = NotebookClient(
+        client = _Client(
             document,
             km=manager,
             timeout=CELL_TIMEOUT_S,

@@ -189,6 +189,27 @@ class Database:
                 attempt += 1
 
     @asynccontextmanager
+    async def connection(self) -> AsyncIterator[AsyncConnection[DictRow]]:
+        """Lend a connection to who sends SQL of its own, such as LangGraph's saver.
+
+        Raises:
+            OutcomeUnknown: It died; what was sent last may or may not have been applied.
+            DatabaseUnavailable: There is none to be had; nothing was sent.
+            Overloaded: None became free in time; nothing was sent.
+            psycopg.IntegrityError: For the caller to interpret; nothing was written.
+        """
+        async with self._connections.lend() as connection:
+            try:
+                yield connection
+            except psycopg.Error as exc:
+                if has_died(connection, exc):
+                    raise OutcomeUnknown(
+                        "the connection died while it was used; what was sent last may or may not "
+                        f"have been applied ({reason(exc)})"
+                    ) from exc
+                raise_translated(exc)
+
+    @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncConnection[DictRow]]:
         """Send several statements that commit together when the block ends.
 

@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import sys
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,6 +73,14 @@ def left_running(cwd: Path) -> list[str]:
         except psutil.Error:
             continue
     return found
+
+
+def until_kernels_run(cwd: Path) -> None:
+    """Wait until a command started there has started a notebook's kernel."""
+    deadline_s = time.monotonic() + 30
+    while not any("ipykernel" in line for line in left_running(cwd)):
+        assert time.monotonic() < deadline_s, "no kernel started"
+        time.sleep(0.05)
 
 
 @pytest.mark.parametrize(
@@ -200,6 +209,25 @@ async def test_being_terminated_in_a_measurement_keeps_the_samples_so_far(tmp_pa
     assert path is not None
     assert not load(path).complete
     assert newest(folder, "pool") is None
+    assert left_running(tmp_path) == []
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+async def test_being_stopped_in_the_notebooks_keeps_the_results(
+    signum: signal.Signals, tmp_path: Path
+) -> None:
+    """Kernels are ended and no notebook is said to have failed; what was measured is kept."""
+    process = await start("run", "--quick", "--backend", "memory", cwd=tmp_path)
+    await until_told(process, b"notebooks: 0 of")
+    await asyncio.to_thread(until_kernels_run, tmp_path)
+    process.send_signal(signum)
+    out, err = await process.communicate()
+    assert process.returncode == 130, err.decode()
+    folder = (tmp_path / "results" / "latest").resolve()
+    assert err.decode() == f"Interrupted. What was measured lies in {folder}\n"
+    assert b"Notebook failed" not in out
+    assert newest(folder, "timings") is not None
     assert left_running(tmp_path) == []
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+ROOT = Path(__file__).parents[2]
 NOBODY = "postgresql://nobody@127.0.0.1:1/none?connect_timeout=2"
 # Other plugins take seconds to load; test_example_repo.py shows that ours is found without -p.
 ALONE = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
@@ -68,6 +69,13 @@ def test_not_postgres_asks_for_no_server(repo: Path) -> None:
     assert done.returncode == 0, done.stdout
     assert "2 passed, 3 deselected" in done.stdout
     assert "SERVER: None" in done.stdout
+
+
+def test_benchmarks_of_memory_ask_for_no_server() -> None:
+    """They choose their fixtures as they run, out of sight of marks, and still need no server."""
+    arguments = ("-q", "-m", "not postgres", "--require-postgres", "-p", "pytest_benchmark.plugin")
+    done = run(ROOT, *arguments, "-p", "xdist.plugin", "-p", "pytest_timeout", "benchmarks")
+    assert done.returncode == 0, done.stdout
 
 
 def test_skips_with_one_reason(repo: Path) -> None:

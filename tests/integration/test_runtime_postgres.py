@@ -10,8 +10,10 @@ from psycopg.conninfo import make_conninfo
 from harness.config import DatabaseConfig
 from harness.database import Database
 from harness.errors import ConfigError, SchemaMismatch
+from harness.persistence import PooledSaver
 from harness.provision import PostgresServer
 from harness.runtime import (
+    get_checkpointer,
     get_pool,
     get_storage,
     initialize_database,
@@ -61,6 +63,35 @@ async def test_concurrent_starts_open_one_pool(empty_database_url: str) -> None:
     pool = get_pool()
     assert await initialize_database(config) is True
     assert get_pool() is pool
+
+
+async def test_the_checkpointer_is_ready_to_use(empty_database_url: str) -> None:
+    """It is one pooled saver on tables that are there, and None once the database is shut."""
+    await initialize_database(DatabaseConfig(url=empty_database_url))
+    checkpointer = get_checkpointer()
+    assert isinstance(checkpointer, PooledSaver)
+    assert get_checkpointer() is checkpointer
+    assert await checkpointer.aget_tuple({"configurable": {"thread_id": "t"}}) is None
+    await shutdown_database()
+    assert get_checkpointer() is None
+
+
+def test_a_database_whose_loop_ended_is_opened_anew(database_url: str) -> None:
+    """Without a shutdown, the next event loop of the process gets storage and saver of its own."""
+    config = DatabaseConfig(url=database_url)
+
+    async def boot() -> tuple[object, object]:
+        assert await initialize_database(config) is True
+        await get_storage().threads.count(owner="ann")
+        pool = get_pool()
+        assert pool is not None
+        await pool.close()
+        return get_storage(), get_checkpointer()
+
+    before, after = asyncio.run(boot()), asyncio.run(boot())
+    asyncio.run(shutdown_database())
+    assert before[0] is not after[0]
+    assert before[1] is not after[1]
 
 
 async def test_another_database_is_refused_while_one_is_open(empty_database_url: str) -> None:

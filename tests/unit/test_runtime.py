@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from time import perf_counter
 
 import pytest
+from langgraph.checkpoint.memory import InMemorySaver
 
 from harness import runtime
 from harness.config import DatabaseConfig
@@ -166,6 +167,33 @@ class TestStorageFallback:
         get_storage()
         with pytest.raises(ConfigError, match="already stores in memory"):
             await initialize_database(DatabaseConfig(url=UNREACHABLE))
+
+
+class TestCheckpointerFallback:
+    """The checkpointer without a database."""
+
+    async def test_it_is_memory_once_initialized(self) -> None:
+        """There is one in-memory saver, until the database is shut down."""
+        assert await initialize_database() is False
+        checkpointer = get_checkpointer()
+        assert isinstance(checkpointer, InMemorySaver)
+        assert get_checkpointer() is checkpointer
+        await shutdown_database()
+        assert get_checkpointer() is None
+        assert await initialize_database() is False
+        assert get_checkpointer() is checkpointer
+
+    async def test_it_forgets_what_its_storage_forgets(self) -> None:
+        """A thread's deletion takes its checkpoints, and a reset takes all."""
+        assert await initialize_database() is False
+        checkpointer = get_checkpointer()
+        assert isinstance(checkpointer, InMemorySaver)
+        await get_storage().threads.create(thread_id=THREAD, owner="ann")
+        checkpointer.storage[THREAD][""]["an id"] = (("null", b""), ("null", b""), None)
+        await get_storage().threads.delete(THREAD, owner="ann")
+        assert THREAD not in checkpointer.storage
+        reset_storage()
+        assert get_checkpointer() is not checkpointer
 
 
 def test_every_public_name_exists() -> None:

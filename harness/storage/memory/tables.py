@@ -1,5 +1,6 @@
 """Everything that one memory store holds."""
 
+from collections.abc import Callable
 from typing import Final
 
 from harness.models import ACTIVE
@@ -49,6 +50,12 @@ class Tables:
             thread=lambda row: row.thread_id,
         )
 
+        self._thread_removed: Final[list[Callable[[str], None]]] = []
+
+    def on_thread_removed(self, act: Callable[[str], None]) -> None:
+        """Call `act` with the id of each thread that is deleted from now on, as a trigger would."""
+        self._thread_removed.append(act)
+
     def remove_assistant(self, row: AssistantRow) -> None:
         """Delete an assistant with its versions and crons."""
         for version in self.assistant_versions.group("assistant", row.assistant_id):
@@ -66,3 +73,5 @@ class Tables:
         for cron in self.crons.group("thread", row.thread_id):
             self.crons.remove(cron)
         self.threads.remove(row)
+        for act in self._thread_removed:
+            act(row.thread_id)

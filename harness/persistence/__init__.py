@@ -1,0 +1,16 @@
+"""LangGraph's checkpointer and store and their tables, as this project runs them."""
+
+from harness.persistence.memory import memory_saver
+from harness.persistence.owner import current_owner, owner_scope
+from harness.persistence.saver import PooledSaver
+from harness.persistence.setup import setup_langgraph
+from harness.persistence.store import AgentStore
+
+__all__ = [
+    "AgentStore",
+    "PooledSaver",
+    "current_owner",
+    "memory_saver",
+    "owner_scope",
+    "setup_langgraph",
+]

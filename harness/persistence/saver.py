@@ -1,0 +1,187 @@
+"""LangGraph's Postgres checkpointer on a shared pool, without its one lock for everybody."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Self, TypeVar
+
+from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.base import (
+    ChannelVersions,
+    Checkpoint,
+    CheckpointMetadata,
+    CheckpointTuple,
+    DeltaChannelHistory,
+)
+from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
+from langgraph.checkpoint.serde.base import SerializerProtocol
+from psycopg import AsyncCursor
+from psycopg.rows import DictRow, dict_row
+
+from harness.config import DatabaseConfig
+from harness.database import Database
+from harness.errors import DatabaseUnavailable, OutcomeUnknown
+
+ResultT = TypeVar("ResultT")
+
+
+class PooledSaver(AsyncPostgresSaver):
+    """An `AsyncPostgresSaver` whose operations each take a connection of their own.
+
+    The stock saver holds one `asyncio.Lock` around every operation, so that it uses one connection
+    of a pool of any size, and deadlocks when it is called while its `alist` is iterated
+    (https://github.com/langchain-ai/langgraph/issues/7259). A connection from a pool serves one
+    operation at a time anyway, which is all that the lock is for.
+
+    Connections come from a `Database`, which replaces dead ones before anything is sent, and whose
+    errors are ours: a read whose connection dies is tried once more, a write raises
+    `OutcomeUnknown`. Each write is one pipeline that ends in one Sync, therefore one transaction
+    (https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-PIPELINING).
+
+    `setup()` is the library's own, which races with itself; `setup_langgraph` does not.
+
+    Args:
+        database: An open database; the saver leaves closing it to its owner.
+        serde: How values become bytes; by default the library's, which revives only registered
+            types under LANGGRAPH_STRICT_MSGPACK=true. Without that variable a compiled graph
+            registers none of its types, so being strict here alone would turn them into dicts.
+    """
+
+    def __init__(self, database: Database, *, serde: SerializerProtocol | None = None) -> None:
+        super().__init__(database.pool, serde=serde)
+        self._database = database
+
+    @classmethod
+    @asynccontextmanager
+    async def from_conn_string(
+        cls,
+        conn_string: str,
+        *,
+        pipeline: bool = False,
+        serde: SerializerProtocol | None = None,
+    ) -> AsyncIterator[Self]:
+        """Open a database for this saver alone.
+
+        Args:
+            conn_string: Where it is.
+            pipeline: Of no effect: writes are pipelined always.
+            serde: How values become bytes.
+
+        Raises:
+            DatabaseUnavailable: It cannot be reached within 5 seconds.
+        """
+        del pipeline
+        async with Database(DatabaseConfig(url=conn_string), name="saver") as database:
+            yield cls(database, serde=serde)
+
+    @asynccontextmanager
+    async def _cursor(self, *, pipeline: bool = False) -> AsyncIterator[AsyncCursor[DictRow]]:
+        async with self._database.connection() as connection:
+            cursor = connection.cursor(binary=True, row_factory=dict_row)
+            if not pipeline:
+                async with cursor:
+                    yield cursor
+            elif self.supports_pipeline:
+                async with connection.pipeline(), cursor:
+                    yield cursor
+            else:
+                async with connection.transaction(), cursor:
+                    yield cursor
+
+    async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
+        """Return a checkpoint, by default the newest of its thread and namespace.
+
+        Raises:
+            DatabaseUnavailable: Two connections in a row died, or there is none to be had.
+            Overloaded: No connection became free in time.
+        """
+        read = super().aget_tuple
+        named = _named(config)
+        return await _read(lambda: read(named))
+
+    async def alist(
+        self,
+        config: RunnableConfig | None,
+        *,
+        filter: dict[str, Any] | None = None,  # noqa: A002 -- the library's name
+        before: RunnableConfig | None = None,
+        limit: int | None = None,
+    ) -> AsyncIterator[CheckpointTuple]:
+        """Yield checkpoints, newest first, as they are when the iteration begins.
+
+        All are read before the first is yielded, so that no connection is held by a loop's body,
+        nor by a loop that was left early. (The stock saver fetches all rows at once too.)
+
+        Raises:
+            DatabaseUnavailable: Two connections in a row died, or there is none to be had.
+            Overloaded: No connection became free in time.
+        """
+        read = super().alist
+        named = None if config is None else _named(config)
+
+        async def everything() -> list[CheckpointTuple]:
+            return [found async for found in read(named, filter=filter, before=before, limit=limit)]
+
+        for found in await _read(everything):
+            yield found
+
+    async def aget_delta_channel_history(
+        self, *, config: RunnableConfig, channels: Sequence[str]
+    ) -> Mapping[str, DeltaChannelHistory]:
+        """Return what rebuilds the delta channels of a checkpoint.
+
+        Raises:
+            DatabaseUnavailable: Two connections in a row died, or there is none to be had.
+            Overloaded: No connection became free in time.
+        """
+        read = super().aget_delta_channel_history
+        named = _named(config)
+        return await _read(lambda: read(config=named, channels=channels))
+
+    async def aput(
+        self,
+        config: RunnableConfig,
+        checkpoint: Checkpoint,
+        metadata: CheckpointMetadata,
+        new_versions: ChannelVersions,
+    ) -> RunnableConfig:
+        """Store a checkpoint with its blobs, all or nothing.
+
+        Raises:
+            OutcomeUnknown: The connection died after it was sent.
+            DatabaseUnavailable: There is none to be had; nothing was written.
+            Overloaded: No connection became free in time; nothing was written.
+        """
+        return await super().aput(_named(config), checkpoint, metadata, new_versions)
+
+    async def aput_writes(
+        self,
+        config: RunnableConfig,
+        writes: Sequence[tuple[str, Any]],
+        task_id: str,
+        task_path: str = "",
+    ) -> None:
+        """Store what a task wrote, all or nothing; raises as `aput` does."""
+        await super().aput_writes(_named(config), writes, task_id, task_path)
+
+    async def adelete_thread(self, thread_id: str) -> None:
+        """Delete a thread's checkpoints, blobs and writes; raises as `aput` does."""
+        await super().adelete_thread(str(thread_id))
+
+
+def _named(config: RunnableConfig) -> RunnableConfig:
+    """Return the config with the thread's id as text, which is all that Postgres compares it to."""
+    thread_id = config["configurable"]["thread_id"]
+    if isinstance(thread_id, str):
+        return config
+    return {**config, "configurable": {**config["configurable"], "thread_id": str(thread_id)}}
+
+
+async def _read(read: Callable[[], Awaitable[ResultT]]) -> ResultT:
+    """Carry out what changes nothing; once more if its connection dies."""
+    try:
+        return await read()
+    except OutcomeUnknown:
+        try:
+            return await read()
+        except OutcomeUnknown as exc:
+            raise DatabaseUnavailable(f"two connections in a row died ({exc})") from exc
