@@ -88,6 +88,7 @@ def until_kernels_run(cwd: Path) -> None:
     [
         (["run", "--backend", "oracle"], 2, "unknown backend 'oracle'; use memory or postgres"),
         (["verify", "--backend", ","], 2, "--backend names nothing"),
+        (["bench", "--out", ""], 2, "--out names no folder"),
         (["run", "--quick", "--full"], 2, "--quick and --full exclude each other"),
         (["bench", "--out", "/dev/null/x"], 1, "cannot write results to /dev/null/x"),
     ],
@@ -112,6 +113,18 @@ async def test_a_malformed_url_gets_one_line_without_the_password(tmp_path: Path
     assert ended.err.startswith("harness: DATABASE_URL is not a Postgres address")
     assert ended.err.count("\n") == 1
     assert "secret" not in ended.err + ended.out
+
+
+@pytest.mark.parametrize(
+    "variable", ["DATABASE_PREPARE_THRESHOLD", "DATABASE_POOL_MAX_SIZE", "DATABASE_REQUIRED"]
+)
+async def test_a_setting_that_makes_no_sense_gets_one_line(variable: str, tmp_path: Path) -> None:
+    """It is named before anything is made or measured."""
+    ended = await harness("run", "--quick", cwd=tmp_path, environment={variable: "nonsense"})
+    assert ended.code == 1
+    assert ended.err.startswith(f"harness: {variable} must be ")
+    assert ended.err.count("\n") == 1
+    assert os.listdir(tmp_path) == []  # noqa: PTH208 -- blocking paths are not for coroutines
 
 
 @pytest.mark.parametrize("command", ["run", "verify", "bench", "notebook", "db"])
@@ -213,15 +226,12 @@ async def test_being_terminated_in_a_measurement_keeps_the_samples_so_far(tmp_pa
 
 
 @pytest.mark.timeout(120)
-@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
-async def test_being_stopped_in_the_notebooks_keeps_the_results(
-    signum: signal.Signals, tmp_path: Path
-) -> None:
+async def test_ctrl_c_in_the_notebooks_keeps_the_results(tmp_path: Path) -> None:
     """Kernels are ended and no notebook is said to have failed; what was measured is kept."""
     process = await start("run", "--quick", "--backend", "memory", cwd=tmp_path)
     await until_told(process, b"notebooks: 0 of")
     await asyncio.to_thread(until_kernels_run, tmp_path)
-    process.send_signal(signum)
+    process.send_signal(signal.SIGINT)
     out, err = await process.communicate()
     assert process.returncode == 130, err.decode()
     folder = (tmp_path / "results" / "latest").resolve()
