@@ -93,7 +93,7 @@ def postgres_stage(
         async with (
             ScratchDatabases(postgres_server.url) as scratch,
             scratch.clone() as url,
-            Database(DatabaseConfig(url=url), name="benchmarks") as database,
+            Database(DatabaseConfig.for_scratch(url), name="benchmarks") as database,
         ):
             yield Stage(PostgresSite(database))
 

@@ -24,10 +24,10 @@ _Backend = Annotated[
     list[str] | None,
     typer.Option("--backend", metavar="NAME", help="memory or postgres; repeat it, or use commas."),
 ]
-_Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the results.")]
+_Out = Annotated[str, typer.Option("--out", metavar="DIR", help="Folder for the results.")]
 _Quick = Annotated[bool, typer.Option("--quick", help="Less of everything: under 90 seconds.")]
 _Full = Annotated[bool, typer.Option("--full", help="More samples of everything: many minutes.")]
-_RESULTS = Path("results")
+_RESULTS = "results"
 
 
 @app.command()
@@ -76,7 +76,7 @@ def notebook(
 
 
 def _do(
-    *, quick: bool, full: bool, backends: list[str] | None, out: Path, parts: tuple[str, ...]
+    *, quick: bool, full: bool, backends: list[str] | None, out: str, parts: tuple[str, ...]
 ) -> None:
     work = requested(quick=quick, full=full, backends=backends, out=out, parts=parts)
     from harness.commands.main_job import do  # noqa: PLC0415 -- what needs no pandas starts at once

@@ -101,6 +101,15 @@ class DatabaseConfig:
             required=env.flag("DATABASE_REQUIRED"),
         )
 
+    @classmethod
+    def for_scratch(cls, url: str, environ: Mapping[str, str] | None = None) -> Self:
+        """Settings for a database that a test or a measurement made.
+
+        The environment says whether a pooler stands before it; the rest are defaults, so that
+        what one run finds can be compared with another.
+        """
+        return cls(url=url, prepare_threshold=cls.from_env(environ).prepare_threshold)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProvisionConfig:

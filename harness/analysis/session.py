@@ -172,7 +172,7 @@ class Session:
             scratch = await self._stack.enter_async_context(ScratchDatabases(server.url))
             url = await self._stack.enter_async_context(scratch.clone())
             self._database = await self._stack.enter_async_context(
-                Database(DatabaseConfig(url=url), name="notebook")
+                Database(DatabaseConfig.for_scratch(url), name="notebook")
             )
         return self._database
 

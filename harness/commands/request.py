@@ -25,7 +25,7 @@ class Work:
 
 
 def requested(
-    *, quick: bool, full: bool, backends: Sequence[str] | None, out: Path, parts: Collection[str]
+    *, quick: bool, full: bool, backends: Sequence[str] | None, out: str, parts: Collection[str]
 ) -> Work:
     """Return the work that the options ask for.
 
@@ -34,10 +34,12 @@ def requested(
     """
     if quick and full:
         _usage("--quick and --full exclude each other")
+    if not out:
+        _usage("--out names no folder")
     return Work(
         plan=_plan(quick=quick, full=full),
         backends=_chosen(backends),
-        out=out,
+        out=Path(out),
         contract="contract" in parts,
         measure="measure" in parts,
         report="report" in parts,

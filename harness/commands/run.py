@@ -9,6 +9,7 @@ from harness.commands.display import Display
 from harness.commands.folders import discard_if_empty, new_run_folder, point_latest_at
 from harness.commands.measuring import Measurements
 from harness.commands.request import Work
+from harness.config import DatabaseConfig
 from harness.measure.records import Results
 
 
@@ -29,6 +30,7 @@ async def run(work: Work, console: Console, done: Done) -> None:
     Raises:
         HarnessError: The server, the suite, a measurement or the disk failed.
     """
+    DatabaseConfig.from_env()  # what makes no sense is told before anything is made
     name = work.plan if work.report else ("verify" if work.contract else "bench")
     done.folder = new_run_folder(work.out, name)
     measurements = Measurements(work.plan, work.backends, done.folder, done.results)

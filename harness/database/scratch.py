@@ -4,6 +4,7 @@ import asyncio
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from itertools import count
 from types import TracebackType
 from typing import Self
@@ -115,7 +116,9 @@ class ScratchDatabases:
                 try:
                     await self._create(name, "template0")
                     url = with_database(self._url, name)
-                    config = DatabaseConfig(url=url, pool_min_size=1, pool_max_size=1)
+                    config = replace(
+                        DatabaseConfig.for_scratch(url), pool_min_size=1, pool_max_size=1
+                    )
                     async with Database(config, name=name) as database:
                         await database.migrate()
                     await self._close_to_clients(name)
@@ -141,7 +144,10 @@ class ScratchDatabases:
 
         The server would wait as well before it copies, but in steps of 100 ms.
         """
-        query = "SELECT 1 FROM pg_stat_activity WHERE datname = %s LIMIT 1"
+        query = """
+            SELECT CASE WHEN usename = current_user THEN pg_terminate_backend(pid) END
+            FROM pg_stat_activity WHERE datname = %s
+        """  # a pooler would keep our user's connections open for minutes
         async with self._maintenance() as connection:
             await connection.execute(
                 sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS false").format(sql.Identifier(name))

@@ -194,7 +194,7 @@ async def _databases(
             scratch = await stack.enter_async_context(ScratchDatabases(server.url))
             for size in pool_sizes:
                 url = await stack.enter_async_context(scratch.clone())
-                config = DatabaseConfig(url=url)
+                config = DatabaseConfig.for_scratch(url)
                 if size is not None:
                     config = replace(config, pool_min_size=size, pool_max_size=size)
                 database = Database(config, name="measure")

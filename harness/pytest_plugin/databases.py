@@ -47,7 +47,7 @@ async def database(database_url: str) -> AsyncIterator[Database]:
     from harness.config import DatabaseConfig  # noqa: PLC0415 -- the plugin loads fast
     from harness.database import Database  # noqa: PLC0415 -- likewise
 
-    async with Database(DatabaseConfig(url=database_url), name="database") as opened:
+    async with Database(DatabaseConfig.for_scratch(database_url), name="database") as opened:
         yield opened
 
 
@@ -65,6 +65,6 @@ async def shared_database(scratch_databases: ScratchDatabases) -> AsyncIterator[
 
     async with (
         scratch_databases.clone() as url,
-        Database(DatabaseConfig(url=url), name="shared") as opened,
+        Database(DatabaseConfig.for_scratch(url), name="shared") as opened,
     ):
         yield opened

@@ -25,11 +25,15 @@ class SharedServer:
     def get(self) -> PostgresServer | None:
         """Return the running server, or None where none can be had."""
         if self._server is None and self.problem is None:
-            from harness.config import ProvisionConfig  # noqa: PLC0415 -- the plugin loads fast
+            from harness.config import (  # noqa: PLC0415 -- the plugin loads fast
+                DatabaseConfig,
+                ProvisionConfig,
+            )
             from harness.errors import ConfigError, ProvisionError  # noqa: PLC0415 -- likewise
             from harness.provision import provision  # noqa: PLC0415 -- likewise
 
             try:
+                DatabaseConfig.from_env()  # what tests connect with, checked once and for all
                 self._server = provision(ProvisionConfig.from_env(), storage=self._storage)
             except (ConfigError, ProvisionError) as exc:
                 self.problem = str(exc)
