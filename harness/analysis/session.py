@@ -14,10 +14,10 @@ from harness.config import DatabaseConfig, ProvisionConfig, results_folder
 from harness.database import Database, ScratchDatabases
 from harness.errors import ResultsError
 from harness.measure.contract_run import measure_contract
+from harness.measure.measurements import MEASUREMENTS
 from harness.measure.paired import OnProgress
 from harness.measure.plans import PLANS, PlanName
 from harness.measure.records import Kind, Results, load, newest
-from harness.measure.run import measure_pool, measure_timings
 from harness.provision import PostgresServer, provision
 from harness.schema.inspect import Table, inspect_database
 from harness.storage.extensions import FullStorage
@@ -78,32 +78,27 @@ class Session:
             )
 
     async def timings(self) -> Results:
-        """How long creates and the other operations take, beside their floors.
-
-        Raises:
-            ResultsError: There are no such results in the folder.
-            HarnessError: They could not be measured.
-        """
-        loaded = self._load("timings")
-        if loaded is not None:
-            return loaded
-        server = await self._measured()
-        with _bar() as on_progress:
-            return await measure_timings(server, PLANS[self._plan], on_progress=on_progress)
+        """How long creates and the other operations take, beside their floors; raises as `of`."""
+        return await self.of("timings")
 
     async def pool(self) -> Results:
-        """How connection pools of several sizes are used.
+        """How connection pools of several sizes are used; raises as `of`."""
+        return await self.of("pool")
+
+    async def of(self, kind: Kind) -> Results:
+        """Return the results of a measurement: the newest of the folder, or made now.
 
         Raises:
             ResultsError: There are no such results in the folder.
             HarnessError: They could not be measured.
         """
-        loaded = self._load("pool")
+        loaded = self._load(kind)
         if loaded is not None:
             return loaded
         server = await self._measured()
         with _bar() as on_progress:
-            return await measure_pool(server, PLANS[self._plan], on_progress=on_progress)
+            measure = MEASUREMENTS[kind].measure
+            return await measure(server, PLANS[self._plan], on_progress=on_progress)
 
     async def storage(self) -> FullStorage:
         """Storage on a scratch database, which is dropped when the session closes.

@@ -1,27 +1,17 @@
 """The few lines that a run comes down to: for the terminal's last table and the report's first."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final
 
 from harness.analysis.figures.contract import contract_message
 from harness.analysis.figures.pool import saturation_message
 from harness.analysis.frames import ordered_backends, pool_frame, promise_frame, timings_frame
+from harness.analysis.lines import Line, Mood
 from harness.analysis.statistics import significant
 from harness.analysis.targets import Comparison, comparisons
 from harness.analysis.words import counted, listed, milliseconds, span
-from harness.measure.records import Results
-
-Mood = Literal["good", "bad", "plain"]
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One thing that was found."""
-
-    what: str
-    found: str
-    mood: Mood = "plain"
+from harness.measure.records import Kind, Results
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +33,8 @@ def summarise(many: Sequence[Results]) -> Summary:
             found, broken = _contract(results)
             lines += found
             headline = contract_message(results)
-        elif results.kind == "timings":
-            lines += _timings(results)
-        elif any(cell.subject == "postgres" for cell in results.pool):
-            lines.append(Line("pool", saturation_message(pool_frame(results))))
+        else:
+            lines += _LINES[results.kind](results)
         if not results.complete:
             lines.append(Line(results.kind, "interrupted: this is what was there by then", "bad"))
     if headline == "Nothing was measured" and lines:
@@ -102,6 +90,12 @@ def _timings(results: Results) -> list[Line]:
     return [*lines, *(_ratios(what, rows) for what, rows in by_what.items())]
 
 
+def _pool(results: Results) -> list[Line]:
+    if any(cell.subject == "postgres" for cell in results.pool):
+        return [Line("pool", saturation_message(pool_frame(results)))]
+    return []
+
+
 def _ratios(what: str, rows: Sequence[Comparison]) -> Line:
     """The range over the resources, and what came of the target."""
     found = span([row.ratio.value for row in rows])
@@ -119,3 +113,10 @@ def _ratios(what: str, rows: Sequence[Comparison]) -> Line:
     else:
         mood = "good" if set(verdicts) == {"met"} else "plain"
     return Line(what, f"{found}, aim \u2264 {significant(aim, 2)}: {listed(counts)}", mood)
+
+
+_LINES: Final[Mapping[Kind, Callable[[Results], list[Line]]]] = {
+    "timings": _timings,
+    "pool": _pool,
+}
+"""What there is to say of the results of each measurement."""

@@ -8,18 +8,28 @@ import shutil
 from collections.abc import Generator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import harness
 from harness.errors import ResultsError
 
+
+class Notebook(NamedTuple):
+    """A notebook that is in the report."""
+
+    name: str
+    """What the report calls it."""
+    file: str
+    needs: str
+    """The kind of results, or the backend, that it shows; without them it is left out."""
+
+
 NOTEBOOKS: Final = (
-    ("contract", "1_contract.ipynb"),
-    ("create timings", "2_create_timings.ipynb"),
-    ("pool utilization", "3_pool_utilization.ipynb"),
-    ("inspect", "4_inspect.ipynb"),
+    Notebook("contract", "1_contract.ipynb", "contract"),
+    Notebook("create timings", "2_create_timings.ipynb", "timings"),
+    Notebook("pool utilization", "3_pool_utilization.ipynb", "pool"),
+    Notebook("inspect", "4_inspect.ipynb", "postgres"),
 )
-"""Name in the report, and file."""
 
 _ADVICE: Final = {
     errno.ENOSPC: "free some space",
@@ -40,7 +50,7 @@ def notebooks_folder() -> Path:
     """
     package = Path(harness.__file__).parent
     for folder in (package / "_notebooks", package.parent / "notebooks"):
-        if (folder / NOTEBOOKS[0][1]).is_file():
+        if (folder / NOTEBOOKS[0].file).is_file():
             return folder
     raise ResultsError("the notebooks are missing from this installation; install harness again")
 

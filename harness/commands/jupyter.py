@@ -23,9 +23,9 @@ def lab_folder(copy_to: Path) -> Path:
         return source
     with writing(copy_to):
         copy_to.mkdir(parents=True, exist_ok=True)
-        for _, name in NOTEBOOKS:
-            if not (copy_to / name).exists():
-                shutil.copyfile(source / name, copy_to / name)
+        for notebook in NOTEBOOKS:
+            if not (copy_to / notebook.file).exists():
+                shutil.copyfile(source / notebook.file, copy_to / notebook.file)
     return copy_to
 
 

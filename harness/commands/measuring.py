@@ -11,9 +11,9 @@ from harness.commands.display import Display
 from harness.config import ProvisionConfig
 from harness.measure.contract_run import contract_results, measure_contract
 from harness.measure.environment import collect
+from harness.measure.measurements import MEASUREMENTS
 from harness.measure.plans import PLANS, PlanName
-from harness.measure.records import ContractOutcome, Results, save
-from harness.measure.run import measure_pool, measure_timings
+from harness.measure.records import ContractOutcome, Kind, Results, save
 from harness.provision import PostgresServer, Storage, describe, provision
 
 
@@ -73,26 +73,19 @@ class Measurements:
                     if outcomes:
                         self._keep(contract_results(outcomes, environment, complete=complete))
 
-    async def timings(self, display: Display) -> None:
-        """Measure creates and the other operations beside their floors.
+    async def measure(self, kind: Kind, display: Display) -> None:
+        """Make one of the measurements; none of what needs a server where none is asked for.
 
         Raises:
             HarnessError: The server, a measurement or the disk failed.
         """
+        measurement = MEASUREMENTS[kind]
         server = await self._measured(display)
-        with display.step("timings") as on_progress:
-            self._keep(await measure_timings(server, PLANS[self._plan], on_progress=on_progress))
-        self._stop_if_interrupted()
-
-    async def pool(self, display: Display) -> None:
-        """Measure how pools are used.
-
-        Raises:
-            HarnessError: The server, a measurement or the disk failed.
-        """
-        server = await self._measured(display)
-        with display.step("pool") as on_progress:
-            self._keep(await measure_pool(server, PLANS[self._plan], on_progress=on_progress))
+        if server is None and measurement.needs_postgres:
+            return
+        with display.step(kind) as on_progress:
+            plan = PLANS[self._plan]
+            self._keep(await measurement.measure(server, plan, on_progress=on_progress))
         self._stop_if_interrupted()
 
     def _keep(self, results: Results) -> None:

@@ -10,21 +10,13 @@ from harness.analysis.execute import NotebookFailed, execute
 from harness.analysis.report import Chapter, render
 from harness.analysis.summary import summarise
 from harness.commands.display import Display
-from harness.commands.folders import NOTEBOOKS, notebooks_folder, publish, writing
+from harness.commands.folders import NOTEBOOKS, Notebook, notebooks_folder, publish, writing
 from harness.commands.request import Work
 from harness.commands.run import Done
 from harness.errors import HarnessError
 
 _KERNELS: Final = 2
 """Notebooks that are executed at the same time."""
-
-_NEEDS: Final = {
-    "1_contract.ipynb": "contract",
-    "2_create_timings.ipynb": "timings",
-    "3_pool_utilization.ipynb": "pool",
-    "4_inspect.ipynb": "postgres",
-}
-"""The results or the backend that a notebook shows."""
 
 
 async def report(work: Work, done: Done, display: Display) -> Path | None:
@@ -53,18 +45,18 @@ async def _chapters(work: Work, done: Done, folder: Path, display: Display) -> l
     free = asyncio.Semaphore(_KERNELS)
     finished = 0
     there = {*(results.kind for results in done.results), *work.backends}
-    wanted = [(name, file) for name, file in NOTEBOOKS if _NEEDS[file] in there]
+    wanted = [notebook for notebook in NOTEBOOKS if notebook.needs in there]
 
     with display.step("notebooks") as on_progress:
         on_progress(0, len(wanted), "starting kernels")
 
-        async def chapter(name: str, file: str) -> Chapter:
+        async def chapter(notebook: Notebook) -> Chapter:
             nonlocal finished
             failure = ""
             async with free:
                 try:
                     document = await execute(
-                        source / file,
+                        source / notebook.file,
                         environment={"HARNESS_RESULTS": str(folder)},
                         folder=folder / "notebooks",
                     )
@@ -72,14 +64,14 @@ async def _chapters(work: Work, done: Done, folder: Path, display: Display) -> l
                     failure, document = str(exc), exc.document
                     done.failures.append(failure)
             with writing(folder):
-                nbformat.write(document, folder / "notebooks" / file)  # type: ignore[no-untyped-call]
+                nbformat.write(document, folder / "notebooks" / notebook.file)  # type: ignore[no-untyped-call]
             finished += 1
-            on_progress(finished, len(wanted), file)
-            return Chapter(name, document, failure)
+            on_progress(finished, len(wanted), notebook.file)
+            return Chapter(notebook.name, document, failure)
 
         try:
             async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(chapter(name, file)) for name, file in wanted]
+                tasks = [group.create_task(chapter(notebook)) for notebook in wanted]
         except* HarnessError as group_of_errors:
             raise group_of_errors.exceptions[0] from None
     return [task.result() for task in tasks]

@@ -10,6 +10,7 @@ from harness.commands.folders import discard_if_empty, new_run_folder, point_lat
 from harness.commands.measuring import Measurements
 from harness.commands.request import Work
 from harness.config import DatabaseConfig
+from harness.measure.measurements import MEASUREMENTS
 from harness.measure.records import Results
 
 
@@ -40,8 +41,8 @@ async def run(work: Work, console: Console, done: Done) -> None:
                 if work.contract:
                     await measurements.contract(display)
                 if work.measure:
-                    await measurements.timings(display)
-                    await measurements.pool(display)
+                    for kind in MEASUREMENTS:
+                        await measurements.measure(kind, display)
         finally:
             if done.results:
                 point_latest_at(done.folder)

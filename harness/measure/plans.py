@@ -1,8 +1,9 @@
 """How much to measure: from a look in seconds to everything in minutes."""
 
 from dataclasses import dataclass
-from typing import Final, Literal, get_args
+from typing import Final, Literal
 
+from harness.measure.agent_plans import AGENTS_DEFAULT, AGENTS_FULL, AGENTS_QUICK, AgentPlans
 from harness.measure.records import Mix
 from harness.measure.rows import RESOURCES, Resource
 from harness.measure.workloads import Workload, creates, listing, searches, single_rows, states
@@ -34,13 +35,15 @@ class Plan:
     searched_resources: tuple[Resource, ...] = RESOURCES
     pool_sizes: tuple[int, ...] = (1, 5, 10, 20)
     callers: tuple[int, ...] = (1, 2, 5, 10, 20, 50, 100, 200)
-    mixes: tuple[Mix, ...] = get_args(Mix)
+    mixes: tuple[Mix, ...] = ("creates", "mixed")
     cell_s: float = 0.5
     """Seconds for each pool size, number of callers, mix and subject."""
     pool_rows: int = 1_000
     """Threads that are there when a pool is measured."""
     pool_floor: bool = True
     """Whether to drive the floor over the same pools, too."""
+    agents: AgentPlans = AGENTS_QUICK
+    """How much to measure of LangGraph's own persistence."""
 
     def groups(self) -> list[tuple[int, list[Workload]]]:
         """Return the rounds and the workloads that are measured side by side."""
@@ -84,7 +87,10 @@ DEFAULT: Final = Plan(
     budget_s=4,
     searched_resources=("threads",),
     cell_s=0.3,
+    agents=AGENTS_DEFAULT,
 )
-FULL: Final = Plan(name="full", rounds=50, slow_rounds=30, budget_s=60, cell_s=3.0)
+FULL: Final = Plan(
+    name="full", rounds=50, slow_rounds=30, budget_s=60, cell_s=3.0, agents=AGENTS_FULL
+)
 
 PLANS: Final[dict[PlanName, Plan]] = {"quick": QUICK, "default": DEFAULT, "full": FULL}

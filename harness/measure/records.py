@@ -15,13 +15,23 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from harness.errors import ResultsError
+from harness.measure.agent_records import (
+    DurabilityCell,
+    GrowthPoint,
+    PruneGain,
+    StoreMix,
+    StreamCell,
+)
 from harness.measure.decode import decode
 
 FORMAT: Final = "langgraph-persistence-harness results"
-VERSION: Final = 1
+VERSION: Final = 2
+"""Version 1 knew `contract`, `timings` and `pool`, and is a version 2 without the rest."""
 
-Kind = Literal["timings", "pool", "contract"]
-Mix = Literal["creates", "mixed"]
+Kind = Literal[
+    "contract", "timings", "pool", "streaming", "savers", "growth", "stores", "durability"
+]
+Mix = Literal["creates", "mixed", "checkpoints"]
 Outcome = Literal["passed", "failed", "skipped"]
 
 
@@ -82,9 +92,9 @@ class Timing:
     workload: str
     """Such as "create_sequential"."""
     resource: str
-    """`assistants`, `threads`, `runs`, `items` or `crons`."""
+    """`assistants`, `threads`, `runs`, `items` or `crons`; or `checkpoints`, `store`."""
     subject: str
-    """A backend (`memory`, `postgres`) or a floor (`floor`, `pgbench`, `copy`, …)."""
+    """A backend (`memory`, `postgres`), a floor (`floor`, `copy`, …), a saver or a store."""
     operations: int
     """How many operations one sample covers."""
     samples_s: list[float]
@@ -144,6 +154,11 @@ class Results:
     timings: list[Timing] = dataclasses.field(default_factory=list)
     pool: list[PoolCell] = dataclasses.field(default_factory=list)
     contract: list[ContractOutcome] = dataclasses.field(default_factory=list)
+    streaming: list[StreamCell] = dataclasses.field(default_factory=list)
+    growth: list[GrowthPoint] = dataclasses.field(default_factory=list)
+    pruning: list[PruneGain] = dataclasses.field(default_factory=list)
+    stores: list[StoreMix] = dataclasses.field(default_factory=list)
+    durability: list[DurabilityCell] = dataclasses.field(default_factory=list)
     complete: bool = True
     """False: the measurement was interrupted, and this is what it had by then."""
 
@@ -235,6 +250,11 @@ def pooled(many: Sequence[Results]) -> Results:
         timings=_joined([results.timings for results in many]),
         pool=[cell for results in many for cell in results.pool],
         contract=[outcome for results in many for outcome in results.contract],
+        streaming=[cell for results in many for cell in results.streaming],
+        growth=[point for results in many for point in results.growth],
+        pruning=[gain for results in many for gain in results.pruning],
+        stores=[mix for results in many for mix in results.stores],
+        durability=[cell for results in many for cell in results.durability],
         complete=all(results.complete for results in many),
     )
 

@@ -1,31 +1,21 @@
-"""Measures what a plan asks for, and returns records, also when it is interrupted."""
+"""Measures both storage backends beside their floors, also when it is interrupted."""
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
 
-from harness.config import DatabaseConfig
-from harness.database import Database, ScratchDatabases
 from harness.measure.backends import bind, plant
-from harness.measure.environment import collect
 from harness.measure.floors import bare
 from harness.measure.paired import OnProgress, Samples, alternate
 from harness.measure.plans import Plan
 from harness.measure.pool import measure_cell
-from harness.measure.records import Kind, PoolCell, Results, Timing
+from harness.measure.records import PoolCell, Results, Timing
+from harness.measure.running import Progress, completed, databases, nothing_yet, silent
 from harness.measure.sites import MemorySite, PostgresSite, Stage
 from harness.measure.subjects import NOTES, Candidate, candidates
 from harness.provision import PostgresServer
 
 
-def _silent(done: int, total: int, label: str) -> None:
-    """Show no progress."""
-
-
 async def measure_timings(
-    server: PostgresServer | None, plan: Plan, *, on_progress: OnProgress = _silent
+    server: PostgresServer | None, plan: Plan, *, on_progress: OnProgress = silent
 ) -> Results:
     """Time every workload of a plan on each backend and its floors, side by side.
 
@@ -44,36 +34,20 @@ async def measure_timings(
         DatabaseUnavailable: The server cannot be reached.
         ResultsError: A subject did not do its work.
     """
-    empty = await _nothing_yet("timings", server)
+    empty = await nothing_yet("timings", server)
     timings: list[Timing] = []
-    complete = await _completed(_time(server, plan, timings, on_progress))
+    complete = await completed(_time(server, plan, timings, on_progress))
     return replace(empty, timings=timings, complete=complete)
 
 
 async def measure_pool(
-    server: PostgresServer | None, plan: Plan, *, on_progress: OnProgress = _silent
+    server: PostgresServer | None, plan: Plan, *, on_progress: OnProgress = silent
 ) -> Results:
     """Watch pools of every size of a plan under every number of callers; as `measure_timings`."""
-    empty = await _nothing_yet("pool", server)
+    empty = await nothing_yet("pool", server)
     cells: list[PoolCell] = []
-    complete = await _completed(_watch(server, plan, cells, on_progress))
+    complete = await completed(_watch(server, plan, cells, on_progress))
     return replace(empty, pool=cells, complete=complete)
-
-
-async def _nothing_yet(kind: Kind, server: PostgresServer | None) -> Results:
-    return Results(kind=kind, made_at=datetime.now(UTC), environment=await collect(server))
-
-
-async def _completed(measuring: Awaitable[None]) -> bool:
-    """Whether it was measured to the end; an interruption ends here, with what there is by then."""
-    try:
-        await measuring
-    except (asyncio.CancelledError, KeyboardInterrupt):
-        task = asyncio.current_task()
-        if task is not None:
-            task.uncancel()
-        return False
-    return True
 
 
 async def _time(
@@ -81,9 +55,9 @@ async def _time(
 ) -> None:
     groups = plan.groups()
     beside = max(len(workloads) for _, workloads in groups)
-    async with _databases(server, [None] * beside) as databases:
+    async with databases(server, [None] * beside) as lent:
         memory = [Stage(MemorySite()) for _ in range(beside)]
-        postgres = [Stage(PostgresSite(database)) for database in databases]
+        postgres = [Stage(PostgresSite(database)) for database in lent]
         work = [
             (
                 rounds,
@@ -97,7 +71,7 @@ async def _time(
             )
             for rounds, workloads in groups
         ]
-        progress = _Progress(sum(len(c) * (r + 1) for r, c in work), on_progress)
+        progress = Progress(sum(len(c) * (r + 1) for r, c in work), on_progress)
         for seed, (rounds, group) in enumerate(work):
             ends_at = progress.done + len(group) * (rounds + 1)
             await _time_group(
@@ -109,7 +83,7 @@ async def _time(
 async def _time_group(
     group: list[Candidate],
     into: list[Timing],
-    progress: "_Progress",
+    progress: Progress,
     *,
     rounds: int,
     budget_s: float,
@@ -150,7 +124,7 @@ async def _watch(
     loads = [(mix, callers) for mix in plan.mixes for callers in plan.callers]
     sizes = plan.pool_sizes if server is not None else ()
     subjects = ("postgres", "floor") if plan.pool_floor else ("postgres",)
-    progress = _Progress(len(loads) * (1 + len(subjects) * len(sizes)), on_progress)
+    progress = Progress(len(loads) * (1 + len(subjects) * len(sizes)), on_progress)
 
     async def cells(site: MemorySite | PostgresSite, subjects: tuple[str, ...]) -> None:
         for mix, callers in loads:
@@ -177,40 +151,7 @@ async def _watch(
 
     progress.label = "memory"
     await cells(MemorySite(), ("memory",))
-    async with _databases(server, sizes) as databases:
-        for size, database in zip(sizes, databases, strict=True):
+    async with databases(server, sizes) as lent:
+        for size, database in zip(sizes, lent, strict=True):
             progress.label = f"pool of {size}"
             await cells(PostgresSite(database), subjects)
-
-
-@asynccontextmanager
-async def _databases(
-    server: PostgresServer | None, pool_sizes: Sequence[int | None]
-) -> AsyncIterator[list[Database]]:
-    """Lend migrated databases of our own, behind full pools of these sizes (None: by default)."""
-    async with AsyncExitStack() as stack:
-        databases = []
-        if server is not None:
-            scratch = await stack.enter_async_context(ScratchDatabases(server.url))
-            for size in pool_sizes:
-                url = await stack.enter_async_context(scratch.clone())
-                config = DatabaseConfig.for_scratch(url)
-                if size is not None:
-                    config = replace(config, pool_min_size=size, pool_max_size=size)
-                database = Database(config, name="measure")
-                databases.append(await stack.enter_async_context(database))
-        yield databases
-
-
-class _Progress:
-    """Counts steps and tells of each."""
-
-    def __init__(self, total: int, on_progress: OnProgress) -> None:
-        self.label = ""
-        self.done = 0
-        self._total, self._tell = total, on_progress
-
-    def step(self) -> None:
-        """Tell of one more."""
-        self.done += 1
-        self._tell(self.done, self._total, self.label)

@@ -131,7 +131,7 @@ async def report(contract: Results, tmp_path_factory: pytest.TempPathFactory) ->
     """A report of the contract's notebook, executed on them."""
     folder = tmp_path_factory.mktemp("results")
     save(contract, folder)
-    name, file = NOTEBOOKS[0]
+    name, file, _ = NOTEBOOKS[0]
     document = await execute(
         notebooks_folder() / file,
         environment={"HARNESS_RESULTS": str(folder)},

@@ -10,7 +10,7 @@ import pytest
 
 from harness.commands.folders import NOTEBOOKS, notebooks_folder
 
-FILES = [notebooks_folder() / name for _, name in NOTEBOOKS]
+FILES = [notebooks_folder() / notebook.file for notebook in NOTEBOOKS]
 DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
 
 notebooks = pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
@@ -25,7 +25,7 @@ def cells(path: Path, kind: str) -> list[nbformat.NotebookNode]:
 def test_the_folder_holds_these_and_no_others() -> None:
     """A notebook that is added must be added to the report too."""
     assert sorted(path.name for path in notebooks_folder().glob("*.ipynb")) == [
-        name for _, name in NOTEBOOKS
+        notebook.file for notebook in NOTEBOOKS
     ]
 
 

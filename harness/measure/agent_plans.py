@@ -1,0 +1,106 @@
+"""How much to measure of LangGraph's own persistence, by plan."""
+
+from dataclasses import dataclass
+from typing import Final, get_args
+
+from harness.measure.agent_records import Channels, Durability
+
+DURABILITIES: Final[tuple[Durability, ...]] = get_args(Durability)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamingPlan:
+    """Which conversations to stream, over which network."""
+
+    rounds: int
+    budget_s: float
+    """Seconds for each cell, after which no further round begins."""
+    conversations: tuple[int, ...] = (1, 10, 50)
+    network_ms: tuple[float, ...] = (0.0, 2.0)
+    """Added to each round trip, half of it on each way."""
+    durabilities: tuple[Durability, ...] = DURABILITIES
+    pool_size: int = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SaversPlan:
+    """How hard to drive savers."""
+
+    cell_s: float
+    """Seconds of a round of each cell."""
+    rounds: int
+    pool_sizes: tuple[int, ...] = (1, 5, 10, 20)
+    tasks: int = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GrowthPlan:
+    """How long a thread to grow, and how often to read it."""
+
+    turns: tuple[int, ...]
+    """After which turns to look, ascending."""
+    read_at: tuple[int, ...]
+    """Of how many checkpoints the threads are whose state and history are read."""
+    reads: int
+    """Samples of each read."""
+    keep_latest: int = 10
+    """Checkpoints that pruning leaves."""
+    channels: tuple[Channels, ...] = get_args(Channels)
+    durabilities: tuple[Durability, ...] = DURABILITIES
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoresPlan:
+    """How often to ask stores."""
+
+    rounds: int
+    budget_s: float
+    """Seconds for each operation, after which no further round begins."""
+    items: int = 100
+    """Operations of a sample, one after another."""
+    callers: int = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DurabilityPlan:
+    """At which supersteps the database dies."""
+
+    steps: int = 20
+    deaths: tuple[int, ...] = tuple(range(1, 21))
+    durabilities: tuple[Durability, ...] = DURABILITIES
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentPlans:
+    """One plan for each measurement of LangGraph's persistence."""
+
+    streaming: StreamingPlan
+    savers: SaversPlan
+    growth: GrowthPlan
+    stores: StoresPlan
+    durability: DurabilityPlan
+
+
+AGENTS_QUICK: Final = AgentPlans(
+    streaming=StreamingPlan(rounds=6, budget_s=1.0, conversations=(1, 50), durabilities=("async",)),
+    savers=SaversPlan(cell_s=0.2, rounds=1),
+    growth=GrowthPlan(
+        turns=(1, 5, 20), read_at=(10, 100), reads=6, durabilities=("async",), keep_latest=10
+    ),
+    stores=StoresPlan(rounds=6, budget_s=0.5, items=20),
+    durability=DurabilityPlan(deaths=(1, 10, 19)),
+)
+AGENTS_DEFAULT: Final = AgentPlans(
+    streaming=StreamingPlan(rounds=10, budget_s=3.0),
+    savers=SaversPlan(cell_s=0.3, rounds=3),
+    growth=GrowthPlan(turns=(1, 2, 5, 10, 20, 50), read_at=(10, 100, 1_000), reads=15),
+    stores=StoresPlan(rounds=20, budget_s=1.5),
+    durability=DurabilityPlan(deaths=(1, 5, 10, 15, 19)),
+)
+AGENTS_FULL: Final = AgentPlans(
+    streaming=StreamingPlan(rounds=30, budget_s=30.0, conversations=(1, 2, 5, 10, 20, 50)),
+    savers=SaversPlan(cell_s=1.0, rounds=10),
+    growth=GrowthPlan(turns=(1, 2, 5, 10, 20, 50, 100, 200), read_at=(10, 100, 1_000), reads=50),
+    stores=StoresPlan(rounds=50, budget_s=20.0),
+    durability=DurabilityPlan(),
+)

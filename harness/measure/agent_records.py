@@ -1,0 +1,97 @@
+"""What was found of LangGraph's own persistence: savers, stores, growth and durability."""
+
+import dataclasses
+from typing import Literal
+
+Durability = Literal["sync", "async", "exit"]
+"""When LangGraph stores a superstep: before the next, beside the next, or at the run's end."""
+Channels = Literal["plain", "delta"]
+"""Whether each version of the messages is stored whole, or only what was added."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class StreamCell:
+    """One subject streaming chat turns to a number of conversations at once, round by round."""
+
+    subject: str
+    """The checkpointer: `none`, `memory` (InMemorySaver), `ours` or `stock` (both on Postgres)."""
+    durability: Durability
+    network_ms: float
+    """Added to each round trip to the database, half of it on each way."""
+    conversations: int
+    pool_size: int
+    """Connections; 0 for a subject that has none."""
+    wall_s: list[float]
+    """Seconds from the first turn's start to the last one's end, a round."""
+    first_token_s: list[list[float]]
+    """Seconds until each conversation's first token, a list a round."""
+    total_s: list[list[float]]
+    """Seconds until each conversation's turn was over, a list a round."""
+    order: list[int]
+    """When each round was taken, counted over all subjects of the cell; equal indices are pairs."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class GrowthPoint:
+    """What one thread occupies after a number of turns."""
+
+    channels: Channels
+    durability: Durability
+    turns: int
+    rows: dict[str, int]
+    """By table."""
+    stored_bytes: dict[str, int]
+    """Size of the rows as they are stored, compressed and without indexes, by table."""
+    wal_bytes: int
+    """Written to the write-ahead log since turn 0, all turns together."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class PruneGain:
+    """What pruning one thread gave back."""
+
+    channels: Channels
+    turns: int
+    keep_latest: int
+    """How many of the newest checkpoints were asked to stay."""
+    rows_before: int
+    rows_after: int
+    bytes_before: int
+    bytes_after: int
+    took_s: float
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class StoreMix:
+    """Callers of one store at once, among them one slow search and one bad operation."""
+
+    subject: str
+    """The store."""
+    callers: int
+    """Good callers, each of which puts one item and reads it."""
+    disturbed: bool
+    """Whether the slow search and the bad operation were among them."""
+    latency_ms: list[list[float]]
+    """Milliseconds of each good caller that succeeded, ascending, a list a round."""
+    failed: list[int]
+    """Good callers whose calls failed, a round."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class DurabilityCell:
+    """A run of many supersteps whose database died at one of them."""
+
+    durability: Durability
+    steps: int
+    died_at: int
+    """The superstep that the caller had just seen when the database was killed."""
+    seen: int
+    """The last superstep whose result the caller saw before the run raised."""
+    stored: int
+    """The last superstep that was there after the database came back; 0: none."""
+    executed_again: int
+    """How many supersteps whose result the caller had seen were carried out again on resume."""
+    lost: int
+    """How many supersteps the caller had seen that were not stored: `seen - stored`, at least 0."""
+    finished: bool
+    """Whether the resumed run ended with every superstep done, in order, once in the state."""
