@@ -85,6 +85,10 @@ class Session:
         """How connection pools of several sizes are used; raises as `of`."""
         return await self.of("pool")
 
+    async def streaming(self) -> Results:
+        """How long chat turns take on each checkpointer; raises as `of`."""
+        return await self.of("streaming")
+
     async def of(self, kind: Kind) -> Results:
         """Return the results of a measurement: the newest of the folder, or made now.
 

@@ -9,6 +9,7 @@ from harness.analysis.figures.pool import saturation_message
 from harness.analysis.frames import ordered_backends, pool_frame, promise_frame, timings_frame
 from harness.analysis.lines import Line, Mood
 from harness.analysis.statistics import significant
+from harness.analysis.streaming import streaming_lines
 from harness.analysis.targets import Comparison, comparisons
 from harness.analysis.words import counted, listed, milliseconds, span
 from harness.measure.records import Kind, Results
@@ -118,5 +119,6 @@ def _ratios(what: str, rows: Sequence[Comparison]) -> Line:
 _LINES: Final[Mapping[Kind, Callable[[Results], list[Line]]]] = {
     "timings": _timings,
     "pool": _pool,
+    "streaming": streaming_lines,
 }
 """What there is to say of the results of each measurement."""

@@ -23,6 +23,8 @@ Moment = Literal["before", "after"]
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 _CHUNK_BYTES = 1 << 16
+_MOST_UNDER_WAY = 64
+"""Pieces, so that a stalled connection stalls its sender too."""
 _LAST_WORD_OF_A_BATCH = ord("Z")
 _CLIENT_MUST_SPEAK = frozenset(b"GWH")
 """CopyInResponse, CopyBothResponse, CopyOutResponse: no end of batch comes before the copy's."""
@@ -161,11 +163,11 @@ class Proxy:
                 return plan.moment
         return None
 
-    async def held(self, delay_ms: float) -> None:
-        """Wait out the delay and any stall."""
-        if delay_ms:
-            await asyncio.sleep(delay_ms / 1000)
+    async def held(self, pieces: "_UnderWay") -> bytes:
+        """Return the next piece once it is due and nothing stalls; nothing where they end."""
+        data = await pieces.arrival()
         await self._flowing.wait()
+        return data
 
     async def reach(self) -> Streams:
         """Connect to the target."""
@@ -248,33 +250,33 @@ class _Link:
 
     async def _up(self, client: asyncio.StreamReader, server: asyncio.StreamWriter) -> None:
         frames, batches = Frames(from_client=True), Batches()
-        while data := await client.read(_CHUNK_BYTES):
-            await self._proxy.held(self._proxy.delay_up_ms)
-            for message in frames.feed(data):
-                if message.is_encryption_request:
-                    self._client[1].write(b"N")
-                elif batch := batches.add(message):
-                    if not self._lets_pass(batch):
-                        return
-                    server.write(batch.raw)
-            await server.drain()
+        with _UnderWay(client, lambda: self._proxy.delay_up_ms) as pieces:
+            while data := await self._proxy.held(pieces):
+                for message in frames.feed(data):
+                    if message.is_encryption_request:
+                        self._client[1].write(b"N")
+                    elif batch := batches.add(message):
+                        if not self._lets_pass(batch):
+                            return
+                        server.write(batch.raw)
+                await server.drain()
 
     async def _down(self, server: asyncio.StreamReader, client: asyncio.StreamWriter) -> None:
         frames, answer = Frames(from_client=False), bytearray()
-        while data := await server.read(_CHUNK_BYTES):
-            await self._proxy.held(self._proxy.delay_down_ms)
-            for message in frames.feed(data):
-                answer += message.raw
-                if self._holds_answers and _ends_transaction(message):
-                    self.reset()
-                    return
-                if self._holds_answers and _is_awaited(message):
+        with _UnderWay(server, lambda: self._proxy.delay_down_ms) as pieces:
+            while data := await self._proxy.held(pieces):
+                for message in frames.feed(data):
+                    answer += message.raw
+                    if self._holds_answers and _ends_transaction(message):
+                        self.reset()
+                        return
+                    if self._holds_answers and _is_awaited(message):
+                        client.write(bytes(answer))
+                        answer.clear()
+                if not self._holds_answers:
                     client.write(bytes(answer))
                     answer.clear()
-            if not self._holds_answers:
-                client.write(bytes(answer))
-                answer.clear()
-            await client.drain()
+                await client.drain()
 
     def _lets_pass(self, batch: Batch) -> bool:
         moment = self._proxy.planned(batch)
@@ -284,6 +286,50 @@ class _Link:
         self._holds_answers = self._holds_answers or moment == "after"
         self._proxy.executed += batch.statements
         return True
+
+
+class _UnderWay:
+    """What comes from a reader, each piece so much later; many are on their way at a time."""
+
+    def __init__(self, reader: asyncio.StreamReader, delay_ms: Callable[[], float]) -> None:
+        self._reader = reader
+        self._delay_ms = delay_ms
+        self._pieces: asyncio.Queue[tuple[float, bytes | OSError]] = asyncio.Queue(_MOST_UNDER_WAY)
+        self._loop = asyncio.get_running_loop()
+        self._taking = asyncio.ensure_future(self._take())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._taking.cancel()
+
+    async def arrival(self) -> bytes:
+        """Wait for the next piece to arrive; nothing is the end.
+
+        Raises:
+            OSError: The reader broke.
+        """
+        due_s, piece = await self._pieces.get()
+        if (wait_s := due_s - self._loop.time()) > 0:
+            await asyncio.sleep(wait_s)
+        if isinstance(piece, OSError):
+            raise piece
+        return piece
+
+    async def _take(self) -> None:
+        piece: bytes | OSError = b" "
+        while isinstance(piece, bytes) and piece:
+            try:
+                piece = await self._reader.read(_CHUNK_BYTES)
+            except OSError as exc:
+                piece = exc
+            await self._pieces.put((self._loop.time() + self._delay_ms() / 1000, piece))
 
 
 def _ends_transaction(message: Message) -> bool:

@@ -82,7 +82,7 @@ class AgentPlans:
 
 
 AGENTS_QUICK: Final = AgentPlans(
-    streaming=StreamingPlan(rounds=6, budget_s=1.0, conversations=(1, 50), durabilities=("async",)),
+    streaming=StreamingPlan(rounds=6, budget_s=1.0, conversations=(1, 20), durabilities=("async",)),
     savers=SaversPlan(cell_s=0.2, rounds=1),
     growth=GrowthPlan(
         turns=(1, 5, 20), read_at=(10, 100), reads=6, durabilities=("async",), keep_latest=10

@@ -28,15 +28,20 @@ _COLOURS: Final = {"met": GREEN, "missed": VERMILLION}
 _TICKS: Final = (0.1, 0.2, 0.5, 1, 1.5, 2, 3, 5, 10, 20, 50, 100)
 
 
-@styled
 def ratios(results: Results) -> Picture:
-    """Each comparison: the median ratio, its 95 % interval, and the target if it has one."""
+    """Each comparison of the backends: the ratio, its 95 % interval, and the target if any."""
     found = comparisons(results)
+    return ratios_of(found, ratio_message(found))
+
+
+@styled
+def ratios_of(found: Sequence[Comparison], message: str) -> Picture:
+    """Draw comparisons, a row each, under the headings of what they compare."""
     if not found:
-        return nothing(ratio_message(found))
+        return nothing(message)
     rows = _with_headings(found)
     figure = picture(
-        ratio_message(found),
+        message,
         "Median of the ratios of samples taken side by side, with its 95 % interval; 1 is no "
         "difference. The tick is the target.",
         height_in=len(rows) * 0.285 + 0.6,
