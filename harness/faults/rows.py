@@ -1,0 +1,70 @@
+"""What lies in LangGraph's checkpoint tables, read by plain SQL and past every saver."""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
+from psycopg import AsyncConnection
+from psycopg.rows import dict_row
+
+_ROWS: Final = """
+SELECT c.checkpoint_ns, c.checkpoint_id, c.parent_checkpoint_id, c.metadata ->> 'source' AS source,
+       (c.metadata ->> 'step')::int AS step, c.checkpoint -> 'channel_values' AS inline,
+       coalesce(blobs.decodable, '{}') AS channels, coalesce(blobs.types, '{}') AS types,
+       coalesce(blobs.bytes, '{}') AS blobs
+FROM checkpoints AS c
+LEFT JOIN LATERAL (
+    SELECT array_agg(b.channel) AS decodable, array_agg(b.type) AS types,
+           array_agg(b.blob) AS bytes
+    FROM jsonb_each_text(c.checkpoint -> 'channel_versions') AS versions (channel, version)
+    JOIN checkpoint_blobs AS b
+      ON (b.thread_id, b.checkpoint_ns, b.channel, b.version)
+       = (c.thread_id, c.checkpoint_ns, versions.channel, versions.version)
+    WHERE b.type <> 'empty'
+) AS blobs ON true
+WHERE c.thread_id = %s
+ORDER BY c.checkpoint_ns, c.checkpoint_id
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckpointRow:
+    """A row of `checkpoints`, with the blobs that it points to decoded."""
+
+    namespace: str
+    """Empty for the graph itself; of a subgraph, the path to it."""
+    checkpoint_id: str
+    parent_id: str | None
+    source: str
+    """`input`, `loop`, `update` or `fork`."""
+    step: int
+    values: dict[str, Any]
+    """By channel; LangGraph's own channels are among them."""
+
+
+async def checkpoint_rows(url: str, thread_id: str) -> list[CheckpointRow]:
+    """Return all checkpoints of a thread, the oldest of each namespace first."""
+    serde = JsonPlusSerializer()
+    async with await AsyncConnection.connect(
+        url, autocommit=True, prepare_threshold=None, row_factory=dict_row
+    ) as connection:
+        rows = await (await connection.execute(_ROWS, (thread_id,))).fetchall()
+    return [
+        CheckpointRow(
+            namespace=row["checkpoint_ns"],
+            checkpoint_id=row["checkpoint_id"],
+            parent_id=row["parent_checkpoint_id"],
+            source=row["source"],
+            step=row["step"],
+            values={
+                **(row["inline"] or {}),
+                **{
+                    channel: serde.loads_typed((kind, bytes(blob)))
+                    for channel, kind, blob in zip(
+                        row["channels"], row["types"], row["blobs"], strict=True
+                    )
+                },
+            },
+        )
+        for row in rows
+    ]
