@@ -29,6 +29,7 @@ NOTEBOOKS: Final = (
     Notebook("create timings", "2_create_timings.ipynb", "timings"),
     Notebook("pool utilization", "3_pool_utilization.ipynb", "pool"),
     Notebook("inspect", "4_inspect.ipynb", "postgres"),
+    Notebook("restart", "9_restart.ipynb", "durability"),
 )
 
 _ADVICE: Final = {

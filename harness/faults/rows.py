@@ -41,6 +41,11 @@ class CheckpointRow:
     values: dict[str, Any]
     """By channel; LangGraph's own channels are among them."""
 
+    @property
+    def said(self) -> list[str]:
+        """The texts of the conversation up to here."""
+        return [str(message.text) for message in self.values.get("messages", [])]
+
 
 async def checkpoint_rows(url: str, thread_id: str) -> list[CheckpointRow]:
     """Return all checkpoints of a thread, the oldest of each namespace first."""

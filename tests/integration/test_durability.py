@@ -1,7 +1,9 @@
 """What a run loses when its database dies: measured at every superstep, on a real server."""
 
+import asyncio
 from dataclasses import replace
 
+import psutil
 import pytest
 
 from harness.config import DatabaseConfig
@@ -67,6 +69,11 @@ async def test_the_others_lose_what_they_may(postgres_server: PostgresServer) ->
             assert (cell.stored, cell.resumable) == (0, False), cell
 
 
+def children() -> set[int]:
+    """The processes that this one has started: of each server, its supervisor."""
+    return {process.pid for process in psutil.Process().children()}
+
+
 async def test_a_death_that_never_came_is_no_cell(own_postgres_server: PostgresServer) -> None:
     """A run that failed or ended by itself is said, and not counted as one that was survived."""
     with pytest.raises(ResultsError, match="failed before superstep 1"):
@@ -76,6 +83,22 @@ async def test_a_death_that_never_came_is_no_cell(own_postgres_server: PostgresS
         await setup_langgraph(database)
     with pytest.raises(ResultsError, match="ended before superstep 3 of 2"):
         await die_at(own_postgres_server, 3, "sync", steps=2)
+
+
+async def test_an_interruption_keeps_what_there_is(postgres_server: PostgresServer) -> None:
+    """A measurement that is cancelled returns its cells, and its own server is gone."""
+    this = asyncio.current_task()
+    assert this is not None
+    before = children()
+
+    def stop(done: int, _total: int, _label: str) -> None:
+        if done == 1:
+            this.cancel()
+
+    results = await measure_durability(postgres_server, QUICK, on_progress=stop)
+    assert not this.cancelling()
+    assert (results.complete, len(results.durability)) == (False, 1)
+    assert children() <= before
 
 
 async def test_without_a_server_nothing_is_measured() -> None:

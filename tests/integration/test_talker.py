@@ -50,15 +50,18 @@ async def test_it_never_falls_back_to_memory() -> None:
 
 
 async def test_it_ends_with_its_parent() -> None:
-    """A parent that is killed leaves no process behind."""
+    """A parent that is killed in mid-run leaves no process behind."""
     source = """
         import asyncio
         from harness.faults.talker import Talker
 
         async def main() -> None:
             async with Talker(None) as talker:
-                print(talker.pid, flush=True)
-                await talker.run("steps", "a", {"delay_s": 60}, owner="ann")
+                await talker.run(
+                    *("steps", "a", {"delay_s": 60}),
+                    owner="ann",
+                    on_event=lambda *_: print(talker.pid, flush=True),
+                )
 
         asyncio.run(main())
     """
