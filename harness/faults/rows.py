@@ -1,30 +1,18 @@
 """What lies in LangGraph's checkpoint tables, read by plain SQL and past every saver."""
 
 from dataclasses import dataclass
+from importlib import resources
 from typing import Any, Final
 
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from psycopg import AsyncConnection
 from psycopg.rows import dict_row
 
-_ROWS: Final = """
-SELECT c.checkpoint_ns, c.checkpoint_id, c.parent_checkpoint_id, c.metadata ->> 'source' AS source,
-       (c.metadata ->> 'step')::int AS step, c.checkpoint -> 'channel_values' AS inline,
-       coalesce(blobs.decodable, '{}') AS channels, coalesce(blobs.types, '{}') AS types,
-       coalesce(blobs.bytes, '{}') AS blobs
-FROM checkpoints AS c
-LEFT JOIN LATERAL (
-    SELECT array_agg(b.channel) AS decodable, array_agg(b.type) AS types,
-           array_agg(b.blob) AS bytes
-    FROM jsonb_each_text(c.checkpoint -> 'channel_versions') AS versions (channel, version)
-    JOIN checkpoint_blobs AS b
-      ON (b.thread_id, b.checkpoint_ns, b.channel, b.version)
-       = (c.thread_id, c.checkpoint_ns, versions.channel, versions.version)
-    WHERE b.type <> 'empty'
-) AS blobs ON true
-WHERE c.thread_id = %s
-ORDER BY c.checkpoint_ns, c.checkpoint_id
-"""
+from harness.storage.postgres.sql import Blocks
+
+SQL: Final = Blocks(
+    resources.files("harness.faults").joinpath("rows.sql").read_text(encoding="utf-8")
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +41,8 @@ async def checkpoint_rows(url: str, thread_id: str) -> list[CheckpointRow]:
     async with await AsyncConnection.connect(
         url, autocommit=True, prepare_threshold=None, row_factory=dict_row
     ) as connection:
-        rows = await (await connection.execute(_ROWS, (thread_id,))).fetchall()
+        cursor = await connection.execute(SQL["checkpoints"], {"thread_id": thread_id})
+        rows = await cursor.fetchall()
     return [
         CheckpointRow(
             namespace=row["checkpoint_ns"],
