@@ -13,6 +13,8 @@ from tqdm import tqdm
 from harness.config import DatabaseConfig, ProvisionConfig, results_folder
 from harness.database import Database, ScratchDatabases
 from harness.errors import ResultsError
+from harness.faults.rows import CheckpointRow, checkpoint_rows
+from harness.faults.talker import Talker
 from harness.measure.contract_run import measure_contract
 from harness.measure.measurements import MEASUREMENTS
 from harness.measure.paired import OnProgress
@@ -89,6 +91,10 @@ class Session:
         """How long chat turns take on each checkpointer; raises as `of`."""
         return await self.of("streaming")
 
+    async def durability(self) -> Results:
+        """What a run loses when its database dies; raises as `of`."""
+        return await self.of("durability")
+
     async def of(self, kind: Kind) -> Results:
         """Return the results of a measurement: the newest of the folder, or made now.
 
@@ -112,6 +118,25 @@ class Session:
             ProvisionError: There is none, or it allows no databases to be made.
         """
         return LocalStorage(PostgresBackend(await self._scratch()))
+
+    async def conversation(self, *, memory: bool = False) -> Talker:
+        """Start a process to talk to and to kill; the session ends it when it closes.
+
+        It stores in the scratch database, or in memory.
+
+        Raises:
+            DatabaseUnavailable: The server cannot be reached.
+            ProvisionError: There is none, or it allows no databases to be made.
+            TalkerEnded: The process could not start.
+        """
+        talker = Talker(None if memory else (await self._scratch()).config.url)
+        await talker.start()
+        self._stack.push_async_callback(talker.close)
+        return talker
+
+    async def checkpoints(self, thread_id: str) -> list[CheckpointRow]:
+        """The rows of a thread in the scratch database's checkpoint tables, decoded."""
+        return await checkpoint_rows(str((await self._scratch()).config.url), thread_id)
 
     async def tables(self) -> list[Table]:
         """What lies in the scratch database, as tables."""

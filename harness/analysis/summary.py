@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from harness.analysis.durability import durability_lines
 from harness.analysis.figures.contract import contract_message
 from harness.analysis.figures.pool import saturation_message
 from harness.analysis.frames import ordered_backends, pool_frame, promise_frame, timings_frame
@@ -120,5 +121,6 @@ _LINES: Final[Mapping[Kind, Callable[[Results], list[Line]]]] = {
     "timings": _timings,
     "pool": _pool,
     "streaming": streaming_lines,
+    "durability": durability_lines,
 }
 """What there is to say of the results of each measurement."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 Area = Literal["state", "identity", "items", "runs", "crons", "lifecycle", "langgraph"]
-Asked = Literal["contract", "database", "later"]
+Asked = Literal["contract", "database", "process", "later"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,8 @@ class Promise:
     area: Area
     asked: Asked
     """Where it is asked today: of any storage (`contract`), of a Postgres server and its schema
-    (`database`), or only once there are checkpointers and a server (`later`)."""
+    (`database`), of graphs in processes and on servers that are killed (`process`), or only once
+    there is more to ask (`later`)."""
 
 
 def _table(area: Area, *rows: tuple[int, Asked, str]) -> dict[int, Promise]:
@@ -30,14 +31,14 @@ def _table(area: Area, *rows: tuple[int, Asked, str]) -> dict[int, Promise]:
 PROMISES: Final[dict[int, Promise]] = {
     **_table(
         "state",
-        (1, "later", "after n turns the state holds 2n messages, in order"),
+        (1, "process", "after n turns the state holds 2n messages, in order"),
         (2, "contract", "each history entry holds the state as it was then"),
         (3, "later", "a run's first values event shows the state before it"),
         (4, "contract", "a checkpoint id is stable, heads the history, and works as `before`"),
         (5, "contract", "history honours its limit, and an unknown `before` has one answer"),
         (6, "contract", "nobody reads or writes another owner's state, history or snapshots"),
-        (7, "later", "a server in memory remembers turn 1 in turn 2"),
-        (8, "later", "channels, next, tasks, interrupts and parents survive a restart"),
+        (7, "process", "a server in memory remembers turn 1 in turn 2"),
+        (8, "process", "channels, next, tasks, interrupts and parents survive a restart"),
         (9, "contract", "a snapshot and the thread's values change together or not at all"),
     ),
     **_table(
@@ -96,7 +97,7 @@ PROMISES: Final[dict[int, Promise]] = {
         (46, "later", "savers keep namespaces apart, writes in order, and puts atomic"),
         (47, "later", "LangGraph's own stores agree, or the differences are shown"),
         (48, "later", "a pool behind a saver is really used"),
-        (49, "later", "an acknowledged checkpoint survives a crash"),
+        (49, "process", "an acknowledged checkpoint survives a crash"),
     ),
 }
 

@@ -67,6 +67,7 @@ class DurabilityPlan:
 
     steps: int = 20
     deaths: tuple[int, ...] = tuple(range(1, 21))
+    """The supersteps after which it dies, each in a run of its own."""
     durabilities: tuple[Durability, ...] = DURABILITIES
 
 
@@ -95,7 +96,7 @@ AGENTS_DEFAULT: Final = AgentPlans(
     savers=SaversPlan(cell_s=0.3, rounds=3),
     growth=GrowthPlan(turns=(1, 2, 5, 10, 20, 50), read_at=(10, 100, 1_000), reads=15),
     stores=StoresPlan(rounds=20, budget_s=1.5),
-    durability=DurabilityPlan(deaths=(1, 5, 10, 15, 19)),
+    durability=DurabilityPlan(deaths=(1, 5, 10, 15, 19, 20)),
 )
 AGENTS_FULL: Final = AgentPlans(
     streaming=StreamingPlan(rounds=30, budget_s=30.0, conversations=(1, 2, 5, 10, 20, 50)),

@@ -79,19 +79,30 @@ class StoreMix:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class DurabilityCell:
-    """A run of many supersteps whose database died at one of them."""
+    """A run of many supersteps whose database died at one of them.
+
+    Supersteps are numbered from 1; the input and what LangGraph does before the first is 0. What a
+    caller learns of a superstep is two things, which LangGraph's stream tells apart: its `updates`
+    are a node's result, sent as soon as the node is done, before anything is stored; its `values`
+    are the thread's new state, which with `sync` are sent once the checkpoint is stored. So the
+    first is what the caller has *seen*, and the second is what was *acknowledged* to it.
+    """
 
     durability: Durability
     steps: int
     died_at: int
-    """The superstep that the caller had just seen when the database was killed."""
+    """The superstep whose state the caller had just been given when the database died."""
     seen: int
-    """The last superstep whose result the caller saw before the run raised."""
+    """The last superstep whose result (`updates`) the caller saw before the run ended."""
+    acknowledged: int
+    """The last superstep whose state (`values`) the caller was given before the run ended."""
     stored: int
-    """The last superstep that was there after the database came back; 0: none."""
+    """The last superstep that the thread held after the database came back."""
+    resumable: bool
+    """Whether there was a checkpoint to go on from; else the run had to be begun anew."""
     executed_again: int
-    """How many supersteps whose result the caller had seen were carried out again on resume."""
+    """How many supersteps whose result the caller had seen were carried out once more."""
     lost: int
-    """How many supersteps the caller had seen that were not stored: `seen - stored`, at least 0."""
+    """How many supersteps were acknowledged and not stored: `acknowledged - stored`, at least 0."""
     finished: bool
-    """Whether the resumed run ended with every superstep done, in order, once in the state."""
+    """Whether the resumed run ended with every superstep once in the state, in order."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, Protocol
 
+from harness.measure.durability import measure_durability
 from harness.measure.paired import OnProgress
 from harness.measure.plans import Plan
 from harness.measure.records import Kind, Results
@@ -37,6 +38,7 @@ MEASUREMENTS: Final[Mapping[Kind, Measurement]] = MappingProxyType(
         "timings": Measurement(measure_timings),
         "pool": Measurement(measure_pool),
         "streaming": Measurement(measure_streaming),
+        "durability": Measurement(measure_durability, needs_postgres=True),
     }
 )
 """In the order in which they are made."""

@@ -1,5 +1,8 @@
 """The table of promises is whole, and every promise that storage can be asked about is asked."""
 
+import re
+from pathlib import Path
+
 import pytest
 
 from harness.contract import ALL
@@ -34,6 +37,14 @@ def test_every_storage_promise_has_a_contract_test(number: int) -> None:
 def test_no_test_names_an_unknown_promise() -> None:
     """What tests are marked with is in the table, and is asked of storages."""
     assert set().union(*map(asked, ALL)) == set(CONTRACT_PROMISES)
+
+
+@pytest.mark.parametrize("asked_of", ["database", "process"])
+def test_every_other_promise_has_a_test_here(asked_of: str) -> None:
+    """What is asked of servers and processes is named by some test of this repository."""
+    tests = Path(__file__).parents[1].glob("integration/**/*.py")
+    named = {int(n) for test in tests for n in re.findall(r"invariant\((\d+)\)", test.read_text())}
+    assert {p.number for p in PROMISES.values() if p.asked == asked_of} <= named
 
 
 def test_every_contract_test_says_what_it_proves() -> None:

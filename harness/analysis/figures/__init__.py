@@ -4,6 +4,7 @@ from harness.analysis.figures.contract import contract_matrix, slowest_tests
 from harness.analysis.figures.database import table_sizes
 from harness.analysis.figures.pool import busy_share, pool_timeline, saturation, waits
 from harness.analysis.figures.ratios import ratios
+from harness.analysis.figures.restart import deaths
 from harness.analysis.figures.streaming import far_throughput, stream_ratios, turn_times
 from harness.analysis.figures.timings import create_timings, other_operations
 
@@ -11,6 +12,7 @@ __all__ = [
     "busy_share",
     "contract_matrix",
     "create_timings",
+    "deaths",
     "far_throughput",
     "other_operations",
     "pool_timeline",
