@@ -71,7 +71,8 @@ async def _chapters(work: Work, done: Done, folder: Path, display: Display) -> l
 
         try:
             async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(chapter(notebook)) for notebook in wanted]
+                # The last first: it does not load what was found, but acts, and takes longest.
+                tasks = {one: group.create_task(chapter(one)) for one in reversed(wanted)}
         except* HarnessError as group_of_errors:
             raise group_of_errors.exceptions[0] from None
-    return [task.result() for task in tasks]
+    return [tasks[one].result() for one in wanted]
