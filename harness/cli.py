@@ -25,7 +25,7 @@ _Backend = Annotated[
     typer.Option("--backend", metavar="NAME", help="memory or postgres; repeat it, or use commas."),
 ]
 _Out = Annotated[str, typer.Option("--out", metavar="DIR", help="Folder for the results.")]
-_Quick = Annotated[bool, typer.Option("--quick", help="Less of everything: under 90 seconds.")]
+_Quick = Annotated[bool, typer.Option("--quick", help="Less of everything: under two minutes.")]
 _Full = Annotated[bool, typer.Option("--full", help="More samples of everything: many minutes.")]
 _RESULTS = "results"
 
