@@ -89,6 +89,10 @@ class Session:
         """How long chat turns take on each checkpointer; raises as `of`."""
         return await self.of("streaming")
 
+    async def savers(self) -> Results:
+        """How checkpointers use connection pools, and one conversation alone; raises as `of`."""
+        return await self.of("savers")
+
     async def of(self, kind: Kind) -> Results:
         """Return the results of a measurement: the newest of the folder, or made now.
 
