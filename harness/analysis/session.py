@@ -95,6 +95,10 @@ class Session:
         """What a run loses when its database dies; raises as `of`."""
         return await self.of("durability")
 
+    async def savers(self) -> Results:
+        """How checkpointers use connection pools, and one conversation alone; raises as `of`."""
+        return await self.of("savers")
+
     async def of(self, kind: Kind) -> Results:
         """Return the results of a measurement: the newest of the folder, or made now.
 

@@ -9,6 +9,7 @@ from harness.analysis.figures.contract import contract_message
 from harness.analysis.figures.pool import saturation_message
 from harness.analysis.frames import ordered_backends, pool_frame, promise_frame, timings_frame
 from harness.analysis.lines import Line, Mood
+from harness.analysis.savers import saver_lines
 from harness.analysis.statistics import significant
 from harness.analysis.streaming import streaming_lines
 from harness.analysis.targets import Comparison, comparisons
@@ -122,5 +123,6 @@ _LINES: Final[Mapping[Kind, Callable[[Results], list[Line]]]] = {
     "pool": _pool,
     "streaming": streaming_lines,
     "durability": durability_lines,
+    "savers": saver_lines,
 }
 """What there is to say of the results of each measurement."""

@@ -30,6 +30,7 @@ NOTEBOOKS: Final = (
     Notebook("pool utilization", "3_pool_utilization.ipynb", "pool"),
     Notebook("inspect", "4_inspect.ipynb", "postgres"),
     Notebook("streaming", "5_streaming.ipynb", "streaming"),
+    Notebook("checkpointer pool", "6_checkpointer_pool.ipynb", "savers"),
     Notebook("restart", "9_restart.ipynb", "durability"),
 )
 

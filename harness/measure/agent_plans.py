@@ -29,8 +29,14 @@ class SaversPlan:
     cell_s: float
     """Seconds of a round of each cell."""
     rounds: int
+    alone_rounds: int
+    """Samples of one conversation without others beside it."""
+    alone_turns: int = 2
+    """Turns of each of those."""
     pool_sizes: tuple[int, ...] = (1, 5, 10, 20)
     tasks: int = 50
+    floor: bool = True
+    """Whether to drive the floor over the same pools, too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +90,7 @@ class AgentPlans:
 
 AGENTS_QUICK: Final = AgentPlans(
     streaming=StreamingPlan(rounds=6, budget_s=1.0, conversations=(1, 20), durabilities=("async",)),
-    savers=SaversPlan(cell_s=0.2, rounds=1),
+    savers=SaversPlan(cell_s=0.06, rounds=3, alone_rounds=10, floor=False),
     growth=GrowthPlan(
         turns=(1, 5, 20), read_at=(10, 100), reads=6, durabilities=("async",), keep_latest=10
     ),
@@ -93,14 +99,14 @@ AGENTS_QUICK: Final = AgentPlans(
 )
 AGENTS_DEFAULT: Final = AgentPlans(
     streaming=StreamingPlan(rounds=10, budget_s=3.0),
-    savers=SaversPlan(cell_s=0.3, rounds=3),
+    savers=SaversPlan(cell_s=0.12, rounds=6, alone_rounds=20, floor=False),
     growth=GrowthPlan(turns=(1, 2, 5, 10, 20, 50), read_at=(10, 100, 1_000), reads=15),
     stores=StoresPlan(rounds=20, budget_s=1.5),
     durability=DurabilityPlan(deaths=(1, 5, 10, 15, 19, 20)),
 )
 AGENTS_FULL: Final = AgentPlans(
     streaming=StreamingPlan(rounds=30, budget_s=30.0, conversations=(1, 2, 5, 10, 20, 50)),
-    savers=SaversPlan(cell_s=1.0, rounds=10),
+    savers=SaversPlan(cell_s=1.0, rounds=10, alone_rounds=100),
     growth=GrowthPlan(turns=(1, 2, 5, 10, 20, 50, 100, 200), read_at=(10, 100, 1_000), reads=50),
     stores=StoresPlan(rounds=50, budget_s=20.0),
     durability=DurabilityPlan(),

@@ -10,6 +10,7 @@ from harness.measure.paired import OnProgress
 from harness.measure.plans import Plan
 from harness.measure.records import Kind, Results
 from harness.measure.run import measure_pool, measure_timings
+from harness.measure.savers import measure_savers
 from harness.measure.streaming import measure_streaming
 from harness.provision import PostgresServer
 
@@ -38,6 +39,7 @@ MEASUREMENTS: Final[Mapping[Kind, Measurement]] = MappingProxyType(
         "timings": Measurement(measure_timings),
         "pool": Measurement(measure_pool),
         "streaming": Measurement(measure_streaming),
+        "savers": Measurement(measure_savers, needs_postgres=True),
         "durability": Measurement(measure_durability, needs_postgres=True),
     }
 )

@@ -46,12 +46,26 @@ async def databases(
             scratch = await stack.enter_async_context(ScratchDatabases(server.url))
             for size in pool_sizes:
                 url = await stack.enter_async_context(scratch.clone())
-                config = DatabaseConfig.for_scratch(url)
-                if size is not None:
-                    config = replace(config, pool_min_size=size, pool_max_size=size)
-                database = Database(config, name="measure")
-                lent.append(await stack.enter_async_context(database))
+                lent.append(await stack.enter_async_context(_pooled(url, size)))
         yield lent
+
+
+@asynccontextmanager
+async def one_database(
+    server: PostgresServer, pool_sizes: Sequence[int]
+) -> AsyncIterator[list[Database]]:
+    """Lend one migrated database of our own, behind a full pool of each of these sizes."""
+    async with AsyncExitStack() as stack:
+        scratch = await stack.enter_async_context(ScratchDatabases(server.url))
+        url = await stack.enter_async_context(scratch.clone())
+        yield [await stack.enter_async_context(_pooled(url, size)) for size in pool_sizes]
+
+
+def _pooled(url: str, size: int | None) -> Database:
+    config = DatabaseConfig.for_scratch(url)
+    if size is not None:
+        config = replace(config, pool_min_size=size, pool_max_size=size)
+    return Database(config, name="measure")
 
 
 class Progress:

@@ -5,6 +5,7 @@ from harness.analysis.figures.database import table_sizes
 from harness.analysis.figures.pool import busy_share, pool_timeline, saturation, waits
 from harness.analysis.figures.ratios import ratios
 from harness.analysis.figures.restart import deaths
+from harness.analysis.figures.savers import saver_connections, saver_ratios, saver_throughput
 from harness.analysis.figures.streaming import far_throughput, stream_ratios, turn_times
 from harness.analysis.figures.timings import create_timings, other_operations
 
@@ -18,6 +19,9 @@ __all__ = [
     "pool_timeline",
     "ratios",
     "saturation",
+    "saver_connections",
+    "saver_ratios",
+    "saver_throughput",
     "slowest_tests",
     "stream_ratios",
     "table_sizes",

@@ -1,0 +1,121 @@
+"""The floor of a checkpointer: its statements through bare psycopg, values made beforehand."""
+
+import json
+from collections.abc import Callable
+from typing import Any, Final
+
+from langgraph.checkpoint.base import get_serializable_checkpoint_metadata
+from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
+from psycopg.rows import tuple_row
+from psycopg.types.json import Jsonb
+
+from harness.measure.floors.bare import Pool
+from harness.measure.floors.sql import blocks
+from harness.measure.turns import Call, Get, Player, Put, Step, Turn, Write
+
+_SQL: Final = blocks("checkpoints")
+_INLINE: Final = (str, int, float, bool, type(None))
+_ID: Final = "@id"
+_THREAD: Final = "@thread"
+
+
+def play_floor(pool: Pool, turn: Turn) -> Player:
+    """Return a player of a turn that does nothing but send, on the pool's connections."""
+
+    async def newest(thread_id: str, limit: int) -> int:
+        return len(await _read(pool, "newest", (thread_id, "", limit)))
+
+    async def get(thread_id: str, _number: int) -> object:
+        found = await _read(pool, "get", (thread_id, ""))
+        return found[0] if found else None
+
+    def step(call: Call) -> Step:
+        match call:
+            case Get():
+                return get
+            case Put():
+                return _put(pool, turn, call)
+            case Write():
+                return _write(pool, turn, call)
+
+    return Player(steps=tuple(map(step, turn.calls)), newest=newest)
+
+
+def _put(pool: Pool, turn: Turn, put: Put) -> Step:
+    values = put.checkpoint["channel_values"]
+    changed = [channel for channel in put.changed if not isinstance(values.get(channel), _INLINE)]
+    blobs = [
+        (channel, put.versions[channel], *JsonPlusSerializer().dumps_typed(values[channel]))
+        for channel in changed
+    ]
+    checkpoint = _checkpoint_text(turn, put)
+    metadata = get_serializable_checkpoint_metadata(turn.config(_THREAD), put.metadata)
+    metadata_text = json.dumps(metadata)
+
+    async def step(thread_id: str, number: int) -> None:
+        place = turn.number(put.place, number)
+        checkpoint_id = turn.checkpoint_id(place)
+        rows = [
+            (thread_id, "", channel, turn.version(relative, number), kind, blob)
+            for channel, relative, kind, blob in blobs
+        ]
+        row = (
+            thread_id,
+            "",
+            checkpoint_id,
+            turn.checkpoint_id(place - 1) if place else None,
+            Jsonb(checkpoint(checkpoint_id, number), dumps=str),
+            Jsonb(metadata_text.replace(_THREAD, thread_id), dumps=str),
+        )
+        async with pool.connection() as connection, connection.pipeline():
+            cursor = connection.cursor(row_factory=tuple_row)
+            if rows:
+                await cursor.executemany(_SQL["put_blob"], rows)
+            await cursor.execute(_SQL["put"], row)
+
+    return step
+
+
+def _write(pool: Pool, turn: Turn, write: Write) -> Step:
+    dumped = [
+        (write.task_id, write.task_path, place, channel, *JsonPlusSerializer().dumps_typed(value))
+        for place, (channel, value) in enumerate(write.writes)
+    ]
+
+    async def step(thread_id: str, number: int) -> None:
+        checkpoint_id = turn.checkpoint_id(turn.number(write.place, number))
+        rows = [(thread_id, "", checkpoint_id, *row) for row in dumped]
+        async with pool.connection() as connection, connection.pipeline():
+            cursor = connection.cursor(row_factory=tuple_row)
+            await cursor.executemany(_SQL["write"], rows)
+
+    return step
+
+
+def _checkpoint_text(turn: Turn, put: Put) -> Callable[[str, int], str]:
+    """Return what makes a checkpoint's JSON of its id and its turn, by filling them in."""
+    inline = {
+        channel: value
+        for channel, value in put.checkpoint["channel_values"].items()
+        if isinstance(value, _INLINE)
+    }
+    marks = {f"@{relative}@": relative for relative in set(put.versions.values())}
+    versions = {channel: f"@{relative}@" for channel, relative in put.versions.items()}
+    text = json.dumps(
+        {**put.checkpoint, "id": _ID, "channel_values": inline, "channel_versions": versions}
+    )
+
+    def filled(checkpoint_id: str, number: int) -> str:
+        found = text.replace(_ID, checkpoint_id)
+        for mark, relative in marks.items():
+            found = found.replace(mark, turn.version(relative, number))
+        return found
+
+    return filled
+
+
+async def _read(pool: Pool, block: str, params: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+    async with pool.connection() as connection:
+        cursor = connection.cursor(binary=True, row_factory=tuple_row)
+        await cursor.execute(_SQL[block], params)
+        return await cursor.fetchall()
