@@ -85,6 +85,10 @@ class Session:
         """How connection pools of several sizes are used; raises as `of`."""
         return await self.of("pool")
 
+    async def stores(self) -> Results:
+        """How LangGraph's stores and ours answer, and how long they take; raises as `of`."""
+        return await self.of("stores")
+
     async def of(self, kind: Kind) -> Results:
         """Return the results of a measurement: the newest of the folder, or made now.
 

@@ -9,6 +9,7 @@ from harness.analysis.figures.pool import saturation_message
 from harness.analysis.frames import ordered_backends, pool_frame, promise_frame, timings_frame
 from harness.analysis.lines import Line, Mood
 from harness.analysis.statistics import significant
+from harness.analysis.stores import our_store_fails, store_lines
 from harness.analysis.targets import Comparison, comparisons
 from harness.analysis.words import counted, listed, milliseconds, span
 from harness.measure.records import Kind, Results
@@ -30,11 +31,13 @@ def summarise(many: Sequence[Results]) -> Summary:
     broken = False
     for results in many:
         if results.kind == "contract":
-            found, broken = _contract(results)
+            found, any_failed = _contract(results)
             lines += found
+            broken = broken or any_failed
             headline = contract_message(results)
         else:
             lines += _LINES[results.kind](results)
+            broken = broken or our_store_fails(results)
         if not results.complete:
             lines.append(Line(results.kind, "interrupted: this is what was there by then", "bad"))
     if headline == "Nothing was measured" and lines:
@@ -118,5 +121,6 @@ def _ratios(what: str, rows: Sequence[Comparison]) -> Line:
 _LINES: Final[Mapping[Kind, Callable[[Results], list[Line]]]] = {
     "timings": _timings,
     "pool": _pool,
+    "stores": store_lines,
 }
 """What there is to say of the results of each measurement."""

@@ -29,6 +29,7 @@ NOTEBOOKS: Final = (
     Notebook("create timings", "2_create_timings.ipynb", "timings"),
     Notebook("pool utilization", "3_pool_utilization.ipynb", "pool"),
     Notebook("inspect", "4_inspect.ipynb", "postgres"),
+    Notebook("store differences", "8_store_differences.ipynb", "stores"),
 )
 
 _ADVICE: Final = {

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 Area = Literal["state", "identity", "items", "runs", "crons", "lifecycle", "langgraph"]
-Asked = Literal["contract", "database", "later"]
+Asked = Literal["contract", "database", "langgraph", "later"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,8 @@ class Promise:
     area: Area
     asked: Asked
     """Where it is asked today: of any storage (`contract`), of a Postgres server and its schema
-    (`database`), or only once there are checkpointers and a server (`later`)."""
+    (`database`), of LangGraph's savers and stores beside ours (`langgraph`), or only once there is
+    a server (`later`)."""
 
 
 def _table(area: Area, *rows: tuple[int, Asked, str]) -> dict[int, Promise]:
@@ -94,7 +95,7 @@ PROMISES: Final[dict[int, Promise]] = {
     **_table(
         "langgraph",
         (46, "later", "savers keep namespaces apart, writes in order, and puts atomic"),
-        (47, "later", "LangGraph's own stores agree, or the differences are shown"),
+        (47, "langgraph", "LangGraph's own stores agree, or the differences are shown"),
         (48, "later", "a pool behind a saver is really used"),
         (49, "later", "an acknowledged checkpoint survives a crash"),
     ),

@@ -9,6 +9,7 @@ from harness.measure.paired import OnProgress
 from harness.measure.plans import Plan
 from harness.measure.records import Kind, Results
 from harness.measure.run import measure_pool, measure_timings
+from harness.measure.stores import measure_stores
 from harness.provision import PostgresServer
 
 
@@ -35,6 +36,7 @@ MEASUREMENTS: Final[Mapping[Kind, Measurement]] = MappingProxyType(
     {
         "timings": Measurement(measure_timings),
         "pool": Measurement(measure_pool),
+        "stores": Measurement(measure_stores),
     }
 )
 """In the order in which they are made."""

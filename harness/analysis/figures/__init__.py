@@ -4,6 +4,7 @@ from harness.analysis.figures.contract import contract_matrix, slowest_tests
 from harness.analysis.figures.database import table_sizes
 from harness.analysis.figures.pool import busy_share, pool_timeline, saturation, waits
 from harness.analysis.figures.ratios import ratios
+from harness.analysis.figures.stores import store_matrix, store_mix, store_timings
 from harness.analysis.figures.timings import create_timings, other_operations
 
 __all__ = [
@@ -15,6 +16,9 @@ __all__ = [
     "ratios",
     "saturation",
     "slowest_tests",
+    "store_matrix",
+    "store_mix",
+    "store_timings",
     "table_sizes",
     "waits",
 ]
