@@ -99,6 +99,10 @@ class Session:
         """How checkpointers use connection pools, and one conversation alone; raises as `of`."""
         return await self.of("savers")
 
+    async def stores(self) -> Results:
+        """How LangGraph's stores and ours answer, and how long they take; raises as `of`."""
+        return await self.of("stores")
+
     async def of(self, kind: Kind) -> Results:
         """Return the results of a measurement: the newest of the folder, or made now.
 

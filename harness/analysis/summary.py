@@ -11,6 +11,7 @@ from harness.analysis.frames import ordered_backends, pool_frame, promise_frame,
 from harness.analysis.lines import Line, Mood
 from harness.analysis.savers import saver_lines
 from harness.analysis.statistics import significant
+from harness.analysis.stores import our_store_fails, store_lines
 from harness.analysis.streaming import streaming_lines
 from harness.analysis.targets import Comparison, comparisons
 from harness.analysis.words import counted, listed, milliseconds, span
@@ -33,11 +34,13 @@ def summarise(many: Sequence[Results]) -> Summary:
     broken = False
     for results in many:
         if results.kind == "contract":
-            found, broken = _contract(results)
+            found, any_failed = _contract(results)
             lines += found
+            broken = broken or any_failed
             headline = contract_message(results)
         else:
             lines += _LINES[results.kind](results)
+            broken = broken or our_store_fails(results)
         if not results.complete:
             lines.append(Line(results.kind, "interrupted: this is what was there by then", "bad"))
     if headline == "Nothing was measured" and lines:
@@ -124,5 +127,6 @@ _LINES: Final[Mapping[Kind, Callable[[Results], list[Line]]]] = {
     "streaming": streaming_lines,
     "durability": durability_lines,
     "savers": saver_lines,
+    "stores": store_lines,
 }
 """What there is to say of the results of each measurement."""

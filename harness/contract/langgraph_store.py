@@ -19,6 +19,7 @@ from harness.contract.store_base import HOME, Age, StoreSubject, found, get, put
 HALF_A_MINUTE = 0.5
 
 
+@pytest.mark.invariant(47)
 class LangGraphStoreContract(StoreSubject):
     """A store's promises, as tests, each of which is a question that it should answer with yes."""
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 Area = Literal["state", "identity", "items", "runs", "crons", "lifecycle", "langgraph"]
-Asked = Literal["contract", "database", "process", "later"]
+Asked = Literal["contract", "database", "process", "langgraph", "later"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,8 +20,8 @@ class Promise:
     area: Area
     asked: Asked
     """Where it is asked today: of any storage (`contract`), of a Postgres server and its schema
-    (`database`), of graphs in processes and on servers that are killed (`process`), or only once
-    there is more to ask (`later`)."""
+    (`database`), of graphs in processes and on servers that are killed (`process`), of LangGraph's
+    savers and stores beside ours (`langgraph`), or only once there is a server (`later`)."""
 
 
 def _table(area: Area, *rows: tuple[int, Asked, str]) -> dict[int, Promise]:
@@ -94,9 +94,9 @@ PROMISES: Final[dict[int, Promise]] = {
     ),
     **_table(
         "langgraph",
-        (46, "later", "savers keep namespaces apart, writes in order, and puts atomic"),
-        (47, "later", "LangGraph's own stores agree, or the differences are shown"),
-        (48, "later", "a pool behind a saver is really used"),
+        (46, "langgraph", "savers keep namespaces apart, writes in order, and puts atomic"),
+        (47, "langgraph", "LangGraph's own stores agree, or the differences are shown"),
+        (48, "langgraph", "a pool behind a saver is really used"),
         (49, "process", "an acknowledged checkpoint survives a crash"),
     ),
 }

@@ -22,6 +22,8 @@ class StoreSubject:
     and reported when it does not fail any more.
     """
 
+    subject_name: ClassVar[str] = ""
+    """What results call the store."""
     differences: ClassVar[tuple[StoreDifference, ...]] = ()
 
     @pytest.fixture

@@ -65,6 +65,12 @@ class StoresPlan:
     items: int = 100
     """Operations of a sample, one after another."""
     callers: int = 50
+    mix_rounds: int = 6
+    """Rounds of callers with a slow search or a bad operation among them, and with neither."""
+    archived: int = 1_000
+    """Documents that the slow search looks through, eight kilobytes each."""
+    fields: int = 50
+    """Fields of each document that it compares."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,20 +100,20 @@ AGENTS_QUICK: Final = AgentPlans(
     growth=GrowthPlan(
         turns=(1, 5, 20), read_at=(10, 100), reads=6, durabilities=("async",), keep_latest=10
     ),
-    stores=StoresPlan(rounds=6, budget_s=0.5, items=20),
+    stores=StoresPlan(rounds=6, budget_s=0.5, items=20, mix_rounds=3, archived=500),
     durability=DurabilityPlan(deaths=(1, 10, 19)),
 )
 AGENTS_DEFAULT: Final = AgentPlans(
     streaming=StreamingPlan(rounds=10, budget_s=3.0),
     savers=SaversPlan(cell_s=0.12, rounds=6, alone_rounds=20, floor=False),
     growth=GrowthPlan(turns=(1, 2, 5, 10, 20, 50), read_at=(10, 100, 1_000), reads=15),
-    stores=StoresPlan(rounds=20, budget_s=1.5),
+    stores=StoresPlan(rounds=20, budget_s=1.0),
     durability=DurabilityPlan(deaths=(1, 5, 10, 15, 19, 20)),
 )
 AGENTS_FULL: Final = AgentPlans(
     streaming=StreamingPlan(rounds=30, budget_s=30.0, conversations=(1, 2, 5, 10, 20, 50)),
     savers=SaversPlan(cell_s=1.0, rounds=10, alone_rounds=100),
     growth=GrowthPlan(turns=(1, 2, 5, 10, 20, 50, 100, 200), read_at=(10, 100, 1_000), reads=50),
-    stores=StoresPlan(rounds=50, budget_s=20.0),
+    stores=StoresPlan(rounds=50, budget_s=20.0, mix_rounds=30),
     durability=DurabilityPlan(),
 )

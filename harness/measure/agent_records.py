@@ -7,6 +7,8 @@ Durability = Literal["sync", "async", "exit"]
 """When LangGraph stores a superstep: before the next, beside the next, or at the run's end."""
 Channels = Literal["plain", "delta"]
 """Whether each version of the messages is stored whole, or only what was added."""
+Disturbance = Literal["none", "slow search", "bad operation"]
+"""What is among the callers of a store that none of the others has a part in."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,18 +65,27 @@ class PruneGain:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class StoreMix:
-    """Callers of one store at once, among them one slow search and one bad operation."""
+    """Callers of one store at once, one of whom may disturb the others, round by round."""
 
     subject: str
     """The store."""
     callers: int
     """Good callers, each of which puts one item and reads it."""
-    disturbed: bool
-    """Whether the slow search and the bad operation were among them."""
+    disturbance: Disturbance
     latency_ms: list[list[float]]
-    """Milliseconds of each good caller that succeeded, ascending, a list a round."""
+    """Milliseconds until each good caller that succeeded was done, ascending, a list a round.
+
+    Counted from the moment at which all of them called.
+    """
     failed: list[int]
     """Good callers whose calls failed, a round."""
+    slow_ms: list[float]
+    """Milliseconds until the slow search was done, a round; empty where there was none."""
+    order: list[int]
+    """When each round was taken, counted over all stores and disturbances.
+
+    Rounds of the same index were taken side by side.
+    """
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

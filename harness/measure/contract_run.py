@@ -1,4 +1,4 @@
-"""Runs the shipped contract suite in a pytest of its own and yields what each test found, live."""
+"""Runs a shipped suite in a pytest of its own and yields what each test found, live."""
 
 import asyncio
 import contextlib
@@ -26,13 +26,16 @@ SUITE: Final = "harness.contract.suite"
 _STOP_WAIT_S: Final = 15.0
 _FAILED_TESTS: Final = 1
 _LINE_LIMIT_BYTES: Final = 2**20
-# The settings that the contract's classes ask for; whatever configuration lies around is not read.
+# The settings that the contract's classes ask for; whatever configuration lies around is not read,
+# and of the plugins that are installed only those that the suites need are loaded.
 _SETTINGS: Final = """\
 [pytest]
 asyncio_mode = auto
 asyncio_default_fixture_loop_scope = session
 asyncio_default_test_loop_scope = session
 """
+_PLUGINS: Final = ("harness.pytest_plugin", "pytest_asyncio.plugin", "harness.measure.outcomes")
+_ALONE: Final = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
 
 
 class ContractFailedToRun(HarnessError, RuntimeError):
@@ -51,6 +54,7 @@ class Progress:
 async def run_contract(
     backends: Sequence[str],
     *,
+    suite: str = SUITE,
     log: Path,
     arguments: Sequence[str] = (),
     environment: Mapping[str, str] | None = None,
@@ -59,6 +63,7 @@ async def run_contract(
 
     Args:
         backends: Whom to ask.
+        suite: Module of the tests.
         log: File for what pytest prints.
         arguments: More of pytest's, such as a marker expression.
         environment: Variables beside those of this process.
@@ -72,12 +77,12 @@ async def run_contract(
         with log.open("wb") as output:
             try:
                 process = await asyncio.create_subprocess_exec(
-                    *_command(backends, settings, writing, arguments),
+                    *_command(suite, backends, settings, writing, arguments),
                     stdin=asyncio.subprocess.DEVNULL,
                     stdout=output,
                     stderr=asyncio.subprocess.STDOUT,
                     pass_fds=[writing],
-                    env={**without_pytest(), **(environment or {})},
+                    env={**without_pytest(), **_ALONE, **(environment or {})},
                     start_new_session=True,  # Ctrl-C is ours to pass on
                 )
             except BaseException:
@@ -101,7 +106,7 @@ async def run_contract(
             await asyncio.shield(_stop(process))
     if code not in {0, _FAILED_TESTS} or done < total or total == 0:
         raise ContractFailedToRun(
-            f"the contract suite ended early ({done} of {total} tests, exit status {code}): "
+            f"{suite} ended early ({done} of {total} tests, exit status {code}): "
             f"{_last_words(log)}; all it said is in {log}"
         )
 
@@ -160,13 +165,13 @@ def _write_settings(folder: Path) -> Path:
 
 
 def _command(
-    backends: Sequence[str], settings: Path, descriptor: int, arguments: Sequence[str]
+    suite: str, backends: Sequence[str], settings: Path, descriptor: int, arguments: Sequence[str]
 ) -> list[str]:
     return [
-        *(sys.executable, "-m", "pytest", "--pyargs", SUITE),
+        *(sys.executable, "-m", "pytest", "--pyargs", suite),
         *("-c", str(settings), f"--rootdir={settings.parent}"),
-        *("-p", "harness.measure.outcomes", f"--outcomes-fd={descriptor}"),
-        *("-p", "no:cacheprovider", "-p", "no:randomly", "-q", "--tb=short"),
+        *(f"-p{plugin}" for plugin in (*_PLUGINS, "no:cacheprovider")),
+        *(f"--outcomes-fd={descriptor}", "-q", "--tb=short"),
         *("--backend", ",".join(backends)),
         *arguments,
     ]

@@ -11,6 +11,7 @@ from harness.measure.plans import Plan
 from harness.measure.records import Kind, Results
 from harness.measure.run import measure_pool, measure_timings
 from harness.measure.savers import measure_savers
+from harness.measure.stores import measure_stores
 from harness.measure.streaming import measure_streaming
 from harness.provision import PostgresServer
 
@@ -40,6 +41,7 @@ MEASUREMENTS: Final[Mapping[Kind, Measurement]] = MappingProxyType(
         "pool": Measurement(measure_pool),
         "streaming": Measurement(measure_streaming),
         "savers": Measurement(measure_savers, needs_postgres=True),
+        "stores": Measurement(measure_stores),
         "durability": Measurement(measure_durability, needs_postgres=True),
     }
 )

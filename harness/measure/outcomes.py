@@ -15,6 +15,7 @@ import pytest
 from harness.measure.records import ContractOutcome, Outcome
 
 _MOST_LETTERS = 2_000
+_STRICT = "[XPASS(strict)]"  # pytest's own word for it
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -61,13 +62,18 @@ def _outcome(item: pytest.Item, reports: list[pytest.TestReport]) -> ContractOut
     for report in reports:
         if report.failed and found != "failed":
             found, message = "failed", _why(report)
+        elif report.skipped and hasattr(report, "wasxfail") and found == "passed":
+            found, message = "differs", report.wasxfail
         elif report.skipped and found == "passed":
             found, message = "skipped", _why(report)
     backend = _backend(item)
+    test = item.name
+    if backend:
+        test = test.replace(f"[{backend}]", "").replace(f"[{backend}-", "[")
     return ContractOutcome(
-        backend=backend,
+        backend=" on ".join(name for name in (_subject(item), backend) if name) or "none",
         contract=item.parent.name if item.parent is not None else "",
-        test=item.name.replace(f"[{backend}]", "").replace(f"[{backend}-", "["),
+        test=test,
         invariants=sorted({int(n) for mark in item.iter_markers("invariant") for n in mark.args}),
         outcome=found,
         message=message[:_MOST_LETTERS],
@@ -75,13 +81,21 @@ def _outcome(item: pytest.Item, reports: list[pytest.TestReport]) -> ContractOut
     )
 
 
+def _subject(item: pytest.Item) -> str:
+    """What the test's class says that it asks, where that is more than a backend."""
+    return str(getattr(getattr(item, "cls", None), "subject_name", ""))
+
+
 def _backend(item: pytest.Item) -> str:
-    """The backend that the plugin's `storage` fixture is of, in this test."""
+    """The backend that the plugin's `storage` fixture is of in this test, if it has one."""
     parameters = getattr(getattr(item, "callspec", None), "params", {})
-    return str(parameters.get("storage_backend", "none"))
+    return str(parameters.get("storage_backend", ""))
 
 
 def _why(report: pytest.TestReport) -> str:
+    if isinstance(report.longrepr, str) and report.longrepr.startswith(_STRICT):
+        declared = report.longrepr.removeprefix(_STRICT)
+        return f"it passes now, and is still declared to differ:{declared}"
     if isinstance(report.longrepr, tuple):  # a skip: file, line, reason
         return report.longrepr[2].removeprefix("Skipped: ")
     crash = getattr(report.longrepr, "reprcrash", None)

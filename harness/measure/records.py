@@ -32,7 +32,8 @@ Kind = Literal[
     "contract", "timings", "pool", "streaming", "savers", "growth", "stores", "durability"
 ]
 Mix = Literal["creates", "mixed", "checkpoints"]
-Outcome = Literal["passed", "failed", "skipped"]
+Outcome = Literal["passed", "failed", "skipped", "differs"]
+"""`differs`: failed as it was declared to, on a backend that is known to answer differently."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,7 +141,7 @@ class ContractOutcome:
     """The lines of the project's invariants that the test stands for."""
     outcome: Outcome
     message: str
-    """Why it failed or was skipped; empty when it passed."""
+    """Why it failed, was skipped or differs; empty when it passed."""
     duration_s: float
 
 
@@ -154,6 +155,7 @@ class Results:
     timings: list[Timing] = dataclasses.field(default_factory=list)
     pool: list[PoolCell] = dataclasses.field(default_factory=list)
     contract: list[ContractOutcome] = dataclasses.field(default_factory=list)
+    """Of storage backends; in results of kind `stores`, of LangGraph stores."""
     streaming: list[StreamCell] = dataclasses.field(default_factory=list)
     growth: list[GrowthPoint] = dataclasses.field(default_factory=list)
     pruning: list[PruneGain] = dataclasses.field(default_factory=list)

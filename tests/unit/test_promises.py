@@ -5,8 +5,11 @@ from pathlib import Path
 
 import pytest
 
+import harness.contract
 from harness.contract import ALL
 from harness.contract.promises import CONTRACT_PROMISES, PROMISES
+
+MARK = re.compile(r"\binvariant\(([\d, ]+)\)")
 
 
 def asked(contract: type) -> set[int]:
@@ -39,11 +42,13 @@ def test_no_test_names_an_unknown_promise() -> None:
     assert set().union(*map(asked, ALL)) == set(CONTRACT_PROMISES)
 
 
-@pytest.mark.parametrize("asked_of", ["database", "process"])
+@pytest.mark.parametrize("asked_of", ["database", "process", "langgraph"])
 def test_every_other_promise_has_a_test_here(asked_of: str) -> None:
-    """What is asked of servers and processes is named by some test of this repository."""
+    """What is asked of servers, processes and savers is named by some test of this repository."""
     tests = Path(__file__).parents[1].glob("integration/**/*.py")
-    named = {int(n) for test in tests for n in re.findall(r"invariant\((\d+)\)", test.read_text())}
+    contracts = Path(harness.contract.__file__).parent.glob("**/*.py")
+    marks = [m for file in (*tests, *contracts) for m in MARK.findall(file.read_text())]
+    named = {int(number) for mark in marks for number in mark.split(",")}
     assert {p.number for p in PROMISES.values() if p.asked == asked_of} <= named
 
 

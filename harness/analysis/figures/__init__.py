@@ -6,6 +6,7 @@ from harness.analysis.figures.pool import busy_share, pool_timeline, saturation,
 from harness.analysis.figures.ratios import ratios
 from harness.analysis.figures.restart import deaths
 from harness.analysis.figures.savers import saver_connections, saver_ratios, saver_throughput
+from harness.analysis.figures.stores import store_matrix, store_mix, store_timings
 from harness.analysis.figures.streaming import far_throughput, stream_ratios, turn_times
 from harness.analysis.figures.timings import create_timings, other_operations
 
@@ -23,6 +24,9 @@ __all__ = [
     "saver_ratios",
     "saver_throughput",
     "slowest_tests",
+    "store_matrix",
+    "store_mix",
+    "store_timings",
     "stream_ratios",
     "table_sizes",
     "turn_times",
