@@ -12,10 +12,10 @@ from harness.config import DatabaseConfig
 from harness.database import Database, ScratchDatabases
 from harness.measure.benchmarking import Sizes
 from harness.measure.conversations import ON_POSTGRES, MemoryThreads, PostgresThreads, prepare
+from harness.measure.names import CHECKPOINTS
 from harness.measure.recording import recorded_turn
 from harness.measure.saver_workloads import (
     CALLS,
-    RESOURCE,
     SaverCase,
     SaverWorkload,
     at_once,
@@ -45,9 +45,9 @@ class Bench:
         place = "memory" if saver_name == "memory" else "postgres"
         case = SaverCase(self._threads(saver_name, workload.threads), workload)
         run = self.loop.run_until_complete
-        self.benchmark.group = f"{RESOURCE}: {workload.name}"
+        self.benchmark.group = f"{CHECKPOINTS}: {workload.name}"
         self.benchmark.extra_info = {
-            "resource": RESOURCE,
+            "resource": CHECKPOINTS,
             "subject": saver_name,
             "operations": workload.operations,
             "environment": self.request.getfixturevalue(f"{place}_environment"),

@@ -17,8 +17,8 @@ from harness.analysis.statistics import (
 from harness.analysis.streaming import NEVER_SLOWER
 from harness.analysis.targets import Comparison
 from harness.analysis.words import counted, milliseconds, times
+from harness.measure.names import CHECKPOINTS
 from harness.measure.records import PoolCell, Results
-from harness.measure.saver_workloads import RESOURCE
 
 SUBJECTS: Final = {
     "memory": "InMemorySaver",
@@ -158,7 +158,7 @@ def saver_lines(results: Results) -> list[Line]:
 
 
 def _alone(results: Results, beside: str) -> Estimate | None:
-    return ratio_of(results, (ALONE, RESOURCE, "ours"), (ALONE, RESOURCE, beside))
+    return ratio_of(results, (ALONE, CHECKPOINTS, "ours"), (ALONE, CHECKPOINTS, beside))
 
 
 def _pairs(cells: Sequence[PoolCell], size: int) -> list[tuple[float, float]]:

@@ -5,7 +5,7 @@ import tempfile
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
 import psycopg
 from tqdm import tqdm
@@ -13,10 +13,7 @@ from tqdm import tqdm
 from harness.config import DatabaseConfig, ProvisionConfig, results_folder
 from harness.database import Database, ScratchDatabases
 from harness.errors import ResultsError
-from harness.faults.rows import CheckpointRow, checkpoint_rows
-from harness.faults.talker import Talker
 from harness.measure.contract_run import measure_contract
-from harness.measure.measurements import MEASUREMENTS
 from harness.measure.paired import OnProgress
 from harness.measure.plans import PLANS, PlanName
 from harness.measure.records import Kind, Results, load, newest
@@ -25,6 +22,10 @@ from harness.schema.inspect import Table, inspect_database
 from harness.storage.extensions import FullStorage
 from harness.storage.local import LocalStorage
 from harness.storage.postgres import PostgresBackend
+
+if TYPE_CHECKING:
+    from harness.faults.rows import CheckpointRow
+    from harness.faults.talker import Talker
 
 BACKENDS: Final = ("memory", "postgres")
 
@@ -114,6 +115,8 @@ class Session:
         if loaded is not None:
             return loaded
         server = await self._measured()
+        from harness.measure.measurements import MEASUREMENTS  # noqa: PLC0415 -- takes seconds
+
         with _bar() as on_progress:
             measure = MEASUREMENTS[kind].measure
             return await measure(server, PLANS[self._plan], on_progress=on_progress)
@@ -127,7 +130,7 @@ class Session:
         """
         return LocalStorage(PostgresBackend(await self._scratch()))
 
-    async def conversation(self, *, memory: bool = False) -> Talker:
+    async def conversation(self, *, memory: bool = False) -> "Talker":
         """Start a process to talk to and to kill; the session ends it when it closes.
 
         It stores in the scratch database, or in memory.
@@ -137,13 +140,17 @@ class Session:
             ProvisionError: There is none, or it allows no databases to be made.
             TalkerEnded: The process could not start.
         """
+        from harness.faults.talker import Talker  # noqa: PLC0415 -- likewise
+
         talker = Talker(None if memory else (await self._scratch()).config.url)
         await talker.start()
         self._stack.push_async_callback(talker.close)
         return talker
 
-    async def checkpoints(self, thread_id: str) -> list[CheckpointRow]:
+    async def checkpoints(self, thread_id: str) -> "list[CheckpointRow]":
         """The rows of a thread in the scratch database's checkpoint tables, decoded."""
+        from harness.faults.rows import checkpoint_rows  # noqa: PLC0415 -- likewise
+
         return await checkpoint_rows(str((await self._scratch()).config.url), thread_id)
 
     async def tables(self) -> list[Table]:

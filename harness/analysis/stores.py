@@ -12,12 +12,10 @@ from harness.analysis.frames import ratio_of
 from harness.analysis.lines import Line, Mood
 from harness.analysis.statistics import Estimate, paired_ratio, quantile
 from harness.analysis.words import counted, listed, milliseconds, span, times
-from harness.contract.langgraph_store import QUESTIONS
 from harness.contract.store_differences import IN_MEMORY, POSTGRES
 from harness.measure.agent_records import Disturbance, StoreMix
+from harness.measure.names import OURS, STOCK_OF, STORES, Operation, Way
 from harness.measure.records import Outcome, Results
-from harness.measure.store_sites import OURS, STOCK_OF, STORES
-from harness.measure.store_work import Operation, Way
 
 Answer = Literal["no", "differs", "yes", "not asked"]
 
@@ -57,9 +55,9 @@ def answer_frame(results: Results) -> pd.DataFrame:
         name = _PARAMETERS.sub("", outcome.test)
         found.setdefault((name, outcome.backend), set()).add(_ANSWERS[outcome.outcome])
     asked = {name for name, _ in found}
-    names = [name for name in QUESTIONS if name in asked]
-    names += sorted(asked.difference(QUESTIONS))
-    columns = {"question": [QUESTIONS.get(name, name) for name in names]}
+    names = [name for name in _questions() if name in asked]
+    names += sorted(asked.difference(_questions()))
+    columns = {"question": [_questions().get(name, name) for name in names]}
     for store in stores_in({store for _, store in found}):
         columns[store] = [_worst(found.get((name, store), set())) for name in names]
     return pd.DataFrame(columns, index=pd.Index(names, name="test"))
@@ -71,7 +69,7 @@ def difference_table(results: Results) -> pd.DataFrame:
     for outcome in results.contract:
         if outcome.outcome in {"differs", "failed"}:
             expected = "" if outcome.outcome == "differs" else "unexpected: "
-            question = QUESTIONS.get(_PARAMETERS.sub("", outcome.test), outcome.test)
+            question = _questions().get(_PARAMETERS.sub("", outcome.test), outcome.test)
             whys[outcome.backend, question, f"{expected}{outcome.message}"] = None
     order = stores_in({store for store, _, _ in whys})
     return pd.DataFrame(
@@ -315,3 +313,10 @@ def _ms(value: float) -> str:
 
 def _text(ratio: Estimate | None) -> str:
     return "" if ratio is None else ratio.text("\N{MULTIPLICATION SIGN}")
+
+
+def _questions() -> dict[str, str]:
+    """The contract's questions by the tests that ask them."""
+    from harness.contract.langgraph_store import QUESTIONS  # noqa: PLC0415 -- it imports LangGraph
+
+    return QUESTIONS

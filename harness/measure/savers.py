@@ -17,12 +17,13 @@ from harness.measure.conversations import (
     prepare,
 )
 from harness.measure.driving import Load, drive
+from harness.measure.names import CHECKPOINTS
 from harness.measure.paired import OnProgress, Samples, Subject, alternate, orders, timed
 from harness.measure.plans import Plan
 from harness.measure.recording import recorded_turn
 from harness.measure.records import PoolCell, Results, Timing
 from harness.measure.running import Progress, completed, nothing_yet, one_database, silent
-from harness.measure.saver_workloads import RESOURCE, SaverCase, conversation
+from harness.measure.saver_workloads import SaverCase, conversation
 from harness.measure.subjects import NOTES
 from harness.measure.turns import Turn
 from harness.provision import PostgresServer
@@ -150,7 +151,7 @@ async def _alone(
         into += [
             Timing(
                 workload=workload.name,
-                resource=RESOURCE,
+                resource=CHECKPOINTS,
                 subject=name,
                 operations=workload.operations,
                 samples_s=taken.seconds,

@@ -10,19 +10,13 @@ from langgraph.store.postgres.aio import AsyncPostgresStore
 
 from harness.contract.store_differences import IN_MEMORY, POSTGRES
 from harness.database import Database
+from harness.measure.names import OURS, OURS_IN_MEMORY
 from harness.measure.rows import OWNER
 from harness.measure.running import databases
 from harness.measure.sites import MemorySite, PostgresSite
 from harness.measure.stock_store import open_stock
 from harness.persistence.store import AgentStore
 from harness.provision import PostgresServer
-
-OURS_IN_MEMORY: Final = f"{AgentStore.__name__} on memory"
-OURS: Final = f"{AgentStore.__name__} on postgres"
-STORES: Final = (IN_MEMORY, POSTGRES, OURS_IN_MEMORY, OURS)
-"""What results call the stores, in the order in which they are shown."""
-STOCK_OF: Final = {OURS_IN_MEMORY: IN_MEMORY, OURS: POSTGRES}
-"""For each store of ours, LangGraph's that it stands beside."""
 
 _CHUNK: Final = 500
 

@@ -3,17 +3,15 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, Final, Literal, get_args
+from typing import Any, Final, get_args
 
 from langgraph.store.base import BaseStore, PutOp
 
 from harness.errors import ResultsError
+from harness.measure.names import Operation, Way
 from harness.measure.rows import OWNER
 from harness.measure.store_sites import StoreSite
 from harness.persistence.owner import owner_scope
-
-Operation = Literal["put", "get", "search"]
-Way = Literal["alone", "at_once"]
 
 _MEMORIES: Final = 10
 """Items that each user has."""

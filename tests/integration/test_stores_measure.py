@@ -18,9 +18,10 @@ from harness.contract.store_differences import IN_MEMORY, POSTGRES, STORE_DIFFER
 from harness.errors import ResultsError
 from harness.measure.agent_plans import AGENTS_QUICK, StoresPlan
 from harness.measure.contract_run import run_contract
+from harness.measure.names import OURS_IN_MEMORY, STORES
 from harness.measure.plans import QUICK
 from harness.measure.records import load, save
-from harness.measure.store_sites import OURS_IN_MEMORY, STORES, StockMemorySite
+from harness.measure.store_sites import StockMemorySite
 from harness.measure.store_work import StoreCase, store_works
 from harness.measure.stores import DISTURBANCES, measure_stores
 from harness.provision import PostgresServer

@@ -27,8 +27,8 @@ from harness.analysis.words import times
 from harness.contract.langgraph_store import QUESTIONS
 from harness.contract.store_differences import IN_MEMORY, POSTGRES
 from harness.measure.agent_records import Disturbance, StoreMix
+from harness.measure.names import OURS, OURS_IN_MEMORY
 from harness.measure.records import ContractOutcome, Environment, Outcome, Results, Timing
-from harness.measure.store_sites import OURS, OURS_IN_MEMORY
 
 ENVIRONMENT = Environment(
     python="3.11.7",

@@ -38,8 +38,8 @@ from harness.analysis.style import (
 )
 from harness.analysis.words import milliseconds, span, tick_ms, times
 from harness.contract.store_differences import IN_MEMORY, POSTGRES
+from harness.measure.names import OURS, OURS_IN_MEMORY
 from harness.measure.records import Results
-from harness.measure.store_sites import OURS, OURS_IN_MEMORY
 
 _ROW_IN: Final = 0.262
 _MARKS: Final = {
