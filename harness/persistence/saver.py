@@ -19,7 +19,9 @@ from psycopg.rows import DictRow, dict_row
 
 from harness.config import DatabaseConfig
 from harness.database import Database
-from harness.errors import DatabaseUnavailable, OutcomeUnknown
+from harness.errors import DatabaseUnavailable, InvalidInput, OutcomeUnknown
+from harness.storage.postgres.checkpoints import copy_thread, shorten_thread, threads_of_runs
+from harness.storage.retention import not_of
 
 ResultT = TypeVar("ResultT")
 
@@ -166,6 +168,51 @@ class PooledSaver(AsyncPostgresSaver):
     async def adelete_thread(self, thread_id: str) -> None:
         """Delete a thread's checkpoints, blobs and writes; raises as `aput` does."""
         await super().adelete_thread(str(thread_id))
+
+    async def acopy_thread(self, source_thread_id: str, target_thread_id: str) -> None:
+        """Copy a thread's checkpoints, blobs and writes, all or nothing; raises as `aput` does.
+
+        Raises:
+            Conflict: The target has some already; nothing was written.
+        """
+        await copy_thread(self._database, str(source_thread_id), str(target_thread_id))
+
+    async def aprune(self, thread_ids: Sequence[str], *, strategy: str = "keep_latest") -> None:
+        """Delete the checkpoints of threads, or all but the latest of each namespace.
+
+        What the latest needs stays too, delta channels included: see `harness.storage.retention`.
+        Each thread is a transaction of its own; raises as `aput` does.
+
+        Args:
+            thread_ids: Which threads.
+            strategy: `keep_latest` or `delete`.
+
+        Raises:
+            TypeError: `thread_ids` is a text.
+            InvalidInput: There is no such strategy.
+            Conflict: A thread's checkpoints kept changing; those of the threads before are pruned.
+        """
+        if isinstance(thread_ids, str):
+            raise TypeError("thread_ids must be a sequence of thread IDs, not a str")
+        if strategy not in {"keep_latest", "delete"}:
+            raise InvalidInput(f"there is no strategy {strategy!r}; use keep_latest or delete")
+        for thread_id in dict.fromkeys(map(str, thread_ids)):
+            if strategy == "delete":
+                await self.adelete_thread(thread_id)
+            else:
+                await shorten_thread(self._database, thread_id, lambda place, _: place == 0)
+
+    async def adelete_for_runs(self, run_ids: Sequence[str]) -> None:
+        """Delete the checkpoints that runs made, but for those that others' need.
+
+        Each thread is a transaction of its own; raises as `aput` does.
+
+        Raises:
+            Conflict: A thread's checkpoints kept changing; those of the threads before are done.
+        """
+        runs = frozenset(map(str, run_ids))
+        for thread_id in await threads_of_runs(self._database, runs):
+            await shorten_thread(self._database, thread_id, not_of(runs), with_calls=False)
 
 
 def _named(config: RunnableConfig) -> RunnableConfig:

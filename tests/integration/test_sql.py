@@ -13,17 +13,20 @@ from uuid import uuid4
 
 import pytest
 import pytest_asyncio
+from langgraph.checkpoint.serde.types import _DeltaSnapshot
 from psycopg import AsyncConnection, AsyncCursor
 from psycopg.rows import dict_row, tuple_row
 
 from harness.config import DatabaseConfig
+from harness.contract.checkpointer.builders import Story, id_of
 from harness.database import Database, ScratchDatabases
 from harness.errors import HarnessError
+from harness.persistence import PooledSaver, setup_langgraph
 from harness.storage.local import LocalStorage
 from harness.storage.postgres import PostgresBackend, assistants, crons, runs, threads
 from harness.storage.postgres.sql import Blocks, load
 
-RESOURCES = ("assistants", "threads", "states", "runs", "queue", "items", "crons")
+RESOURCES = ("assistants", "threads", "states", "checkpoints", "runs", "queue", "items", "crons")
 CROWD = 100_000
 BUFFERS_A_ROW = 50
 OWNER = "crowd"
@@ -216,9 +219,37 @@ class Everything:
         await call("filter", store.get_history(key, metadata=found, owner=OWNER))
         await call("copy", store.copy(key, owner=OWNER))
         await call("prune", store.prune([key], strategy="keep_latest", owner=OWNER))
+        for _ in range(2):
+            await store.add_state(key, {"a": 3}, owner=OWNER)
+        await store.prune_history([key], keep=1, owner=OWNER)
+        await store.prune_history(keep=1_000, older_than_s=0, owner=OWNER)
+        await store.prune_history(keep=1_000, owner=None)
         await call("prune", store.prune([key], strategy="delete", owner=OWNER))
         other = await store.create(owner=OWNER)
         await call("delete", store.delete(other.thread_id, owner=OWNER))
+
+    async def checkpoints(self) -> None:
+        """Send every block of checkpoints.sql, each in proportion to the thread it is sent for."""
+        async with Database(DatabaseConfig(url=self.database.config.url), name="plant") as near:
+            await setup_langgraph(near)
+            thread_id = await self._planted_checkpoints(PooledSaver(near))
+        saver = PooledSaver(self.database)
+        await saver.acopy_thread(thread_id, str(uuid4()))
+        await saver.adelete_for_runs(["no such run"])
+        await self.storage.threads.prune_history([thread_id], keep=1, owner=None)
+
+    async def _planted_checkpoints(self, saver: PooledSaver) -> str:
+        """Plant a subgraph's call whose root goes, and a delta channel that loses its way back."""
+        story = Story(saver)
+        root = id_of(await story.step({"a": _DeltaSnapshot([1]), "c": [1]}, run_id="r"))
+        call = Story(saver, story.thread_id, "graph:call")
+        await call.step({"c": [1]}, parents={"": root})
+        await call.write(1)
+        counters: Any = {"counters_since_delta_snapshot": {"a": [0, 0], "b": [0, 0]}}
+        await story.step({"b": _DeltaSnapshot([1]), "c": [2]}, emptied=("a",), **counters)
+        await story.step({"c": [3]}, emptied=("b",), **counters)
+        await story.step({"a": _DeltaSnapshot([2]), "c": [4]}, **counters)
+        return str(story.thread_id)
 
     async def _crowded_thread(self) -> list[str]:
         rows = await self.raw("SELECT thread_id FROM langgraph_server.thread_states LIMIT 1")
@@ -358,6 +389,7 @@ class Everything:
         """Send every block that one connection alone can bring about."""
         await self.assistants()
         await self.threads()
+        await self.checkpoints()
         await self.items()
         await self.crons()
         await self.runs()

@@ -1,9 +1,10 @@
 """Everything that one memory store holds."""
 
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Final, Protocol
 
-from harness.models import ACTIVE
+from harness.models import ACTIVE, Pruned
 from harness.storage.memory.clock import Clock
 from harness.storage.memory.rows import (
     AssistantRow,
@@ -15,6 +16,20 @@ from harness.storage.memory.rows import (
     VersionRow,
 )
 from harness.storage.memory.table import Table
+from harness.storage.requests import Keeping
+
+
+class Beside(Protocol):
+    """What lies beside the tables and follows them: LangGraph's checkpoints, if there are any."""
+
+    def thread_ids(self) -> Iterable[str]:
+        """Return every thread that it knows, also those that are in no table."""
+
+    def remove(self, thread_id: str) -> None:
+        """Forget a thread."""
+
+    def prune(self, thread_id: str, keeping: Keeping, now: datetime) -> Pruned:
+        """Shorten a thread's histories, by the rule of `harness.storage.retention`."""
 
 
 class Tables:
@@ -50,11 +65,8 @@ class Tables:
             thread=lambda row: row.thread_id,
         )
 
-        self._thread_removed: Final[list[Callable[[str], None]]] = []
-
-    def on_thread_removed(self, act: Callable[[str], None]) -> None:
-        """Call `act` with the id of each thread that is deleted from now on, as a trigger would."""
-        self._thread_removed.append(act)
+        self.beside: Final[list[Beside]] = []
+        """Told of each thread that is deleted or pruned from now on, as a trigger would be."""
 
     def remove_assistant(self, row: AssistantRow) -> None:
         """Delete an assistant with its versions and crons."""
@@ -73,5 +85,5 @@ class Tables:
         for cron in self.crons.group("thread", row.thread_id):
             self.crons.remove(cron)
         self.threads.remove(row)
-        for act in self._thread_removed:
-            act(row.thread_id)
+        for beside in self.beside:
+            beside.remove(row.thread_id)
