@@ -8,6 +8,8 @@ import rich.table
 import typer
 from rich.console import Console
 
+from harness.commands.prune import keeping
+from harness.commands.prune import prune as shorten
 from harness.config import ProvisionConfig, redact
 from harness.errors import DatabaseUnavailable
 from harness.provision import named
@@ -60,6 +62,29 @@ def inspect(
     console = Console()
     for table in asyncio.run(_inspect(address, newest)):
         console.print(_rich(table))
+
+
+@app.command()
+def prune(
+    name: _Name = named.DEFAULT_NAME,
+    keep: Annotated[
+        int | None, typer.Option(help="Keep so many of the newest checkpoints of each thread.")
+    ] = None,
+    older_than: Annotated[
+        str | None, typer.Option(metavar="AGE", help="Delete only what is older: 36h, 30d, 8w.")
+    ] = None,
+    thread: Annotated[
+        list[str] | None, typer.Option("--thread", metavar="ID", help="This thread; repeat it.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
+) -> None:
+    """Shorten the histories of threads in DATABASE_URL, or in the running server if not set.
+
+    The newest checkpoint of a thread stays always, and what a checkpoint that stays needs.
+    """
+    wanted = keeping(keep, older_than, dry_run=dry_run)
+    config = ProvisionConfig.from_env()
+    shorten(config.url or named.url(name, config.home), wanted, thread)
 
 
 async def _inspect(address: str, newest: int) -> list[Table]:

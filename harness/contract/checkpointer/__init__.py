@@ -11,6 +11,7 @@ from harness.contract.checkpointer.concurrency import SaverConcurrencyContract
 from harness.contract.checkpointer.deletion import (
     SaverCopyContract,
     SaverDeleteContract,
+    SaverDeleteForRunsContract,
     SaverPruneContract,
 )
 from harness.contract.checkpointer.delta import SaverDeltaContract
@@ -27,6 +28,7 @@ ALL: tuple[type[CheckpointerContract], ...] = (
     SaverWritesContract,
     SaverHistoryContract,
     SaverDeleteContract,
+    SaverDeleteForRunsContract,
     SaverPruneContract,
     SaverCopyContract,
     SaverAtomicContract,
@@ -42,6 +44,7 @@ __all__ = [
     "SaverConcurrencyContract",
     "SaverCopyContract",
     "SaverDeleteContract",
+    "SaverDeleteForRunsContract",
     "SaverDeltaContract",
     "SaverHistoryContract",
     "SaverNamespaceContract",

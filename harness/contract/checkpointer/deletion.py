@@ -165,3 +165,59 @@ class SaverCopyContract(CheckpointerContract):
         await saver.adelete_thread(source)
         assert (await found(saver, copied)).checkpoint["channel_values"] == story.values
         assert await counts(probe, target) == (4, 4, 7)
+
+    async def test_a_target_that_exists_is_not_overwritten(
+        self, saver: Saver, probe: SaverProbe
+    ) -> None:
+        """Copying onto a thread that has checkpoints is refused, and leaves both as they were."""
+        one, other = await _long(saver), await _long(saver)
+        with pytest.raises(ValueError, match="already"):
+            await saver.acopy_thread(str(one.thread_id), str(other.thread_id))
+        assert await counts(probe, one.thread_id) == (4, 4, 6)
+        assert await counts(probe, other.thread_id) == (4, 4, 6)
+        assert (await found(saver, other.head)).checkpoint["channel_values"] == other.values
+
+
+class SaverDeleteForRunsContract(CheckpointerContract):
+    """What `adelete_for_runs` promises."""
+
+    needs = frozenset({"adelete_for_runs"})
+
+    @pytest.mark.invariant(46)
+    async def test_what_a_run_made_goes(self, saver: Saver, probe: SaverProbe) -> None:
+        """Checkpoints, blobs and writes of the runs named go, in every thread; others stay."""
+        gone, kept = a_thread(), a_thread()
+        stories = [Story(saver), Story(saver)]
+        for story in stories:
+            await story.step({"c": ["first"]}, run_id=kept)
+            await story.write("first")
+        before = stories[0].head
+        for story in stories:
+            for number in range(2):
+                await story.step({"c": [number]}, run_id=gone)
+                await story.write(number)
+        await saver.adelete_for_runs([gone, a_thread()])
+        for story in stories:
+            assert await counts(probe, story.thread_id) == (1, 1, 1)
+        head = await found(saver, at(stories[0].thread_id))
+        assert head.config == before
+        assert head.checkpoint["channel_values"] == {"c": ["first"]}
+        assert await written(saver, before) == ["first"]
+
+    async def test_what_others_share_with_it_stays(self, saver: Saver) -> None:
+        """A value that a later run's checkpoint still has is not lost with its own run."""
+        gone, kept = a_thread(), a_thread()
+        story = Story(saver)
+        await story.step({"old": ["of the first run"]}, run_id=gone)
+        await story.step({"c": [1]}, run_id=kept)
+        await saver.adelete_for_runs([gone])
+        [one] = await listed(saver, at(story.thread_id))
+        assert one.checkpoint["channel_values"] == {"old": ["of the first run"], "c": [1]}
+        assert one.parent_config is None
+
+    async def test_no_runs_are_no_checkpoints(self, saver: Saver, probe: SaverProbe) -> None:
+        """Without names, and for a run that made nothing, nothing goes."""
+        story = await _long(saver)
+        await saver.adelete_for_runs([])
+        await saver.adelete_for_runs([a_thread()])
+        assert await counts(probe, story.thread_id) == (4, 4, 6)

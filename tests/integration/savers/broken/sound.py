@@ -1,6 +1,6 @@
 """A saver in memory that keeps the whole contract, for faults to be seeded in."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any, cast
 
 from langchain_core.runnables import RunnableConfig
@@ -100,8 +100,17 @@ class Sound(InMemorySaver):
             for namespace, rows in self.storage.get(thread, {}).items():
                 self._keep(thread, namespace, max(rows))
 
+    async def adelete_for_runs(self, run_ids: Sequence[Any]) -> None:
+        """Delete what runs made."""
+        for thread, spaces in self.storage.items():
+            for namespace, rows in spaces.items():
+                gone = {one for one, row in rows.items() if self._run_of(row) in run_ids}
+                self._remove(thread, namespace, gone)
+
     async def acopy_thread(self, source_thread_id: str, target_thread_id: str) -> None:
         """Copy all of a thread."""
+        if target_thread_id in self.storage:
+            raise ValueError(f"thread {target_thread_id} is there already")
         for namespace, rows in self.storage[source_thread_id].items():
             self.storage[target_thread_id][namespace] = dict(rows)
         for (thread, *rest), writes in list(self.writes.items()):
@@ -137,6 +146,10 @@ class Sound(InMemorySaver):
             for key, value in wanted.items()
         )
 
+    def _run_of(self, row: Any) -> Any:
+        """Return the run that made a checkpoint."""
+        return self.serde.loads_typed(row[1]).get("run_id")
+
     def _has_deltas(self, thread: str) -> bool:
         """Tell whether a thread has snapshots of delta channels."""
         blobs = [blob for key, blob in self.blobs.items() if key[0] == thread]
@@ -144,14 +157,25 @@ class Sound(InMemorySaver):
 
     def _keep(self, thread: str, namespace: str, kept: str) -> None:
         """Remove all checkpoints of a namespace but one, and what only they used."""
+        self._remove(thread, namespace, self.storage[thread][namespace].keys() - {kept})
+
+    def _remove(self, thread: str, namespace: str, gone: Collection[str]) -> None:
+        """Remove checkpoints of a namespace, and what only they used."""
         rows = self.storage[thread][namespace]
-        checkpoint, metadata, _ = rows[kept]
-        self.storage[thread][namespace] = {kept: (checkpoint, metadata, None)}
-        for key in [k for k in self.writes if k[:2] == (thread, namespace) and k[2] != kept]:
+        self.storage[thread][namespace] = {
+            one: (checkpoint, metadata, None if parent in gone else parent)
+            for one, (checkpoint, metadata, parent) in rows.items()
+            if one not in gone
+        }
+        for key in [k for k in self.writes if k[:2] == (thread, namespace) and k[2] in gone]:
             del self.writes[key]
-        versions = self.serde.loads_typed(checkpoint)["channel_versions"]
+        used = {
+            version
+            for checkpoint, _, _ in self.storage[thread][namespace].values()
+            for version in self.serde.loads_typed(checkpoint)["channel_versions"].items()
+        }
         for blob in [k for k in self.blobs if k[:2] == (thread, namespace)]:
-            if versions.get(blob[2]) != blob[3]:
+            if (blob[2], blob[3]) not in used:
                 del self.blobs[blob]
 
 
