@@ -100,6 +100,10 @@ class Session:
         """How checkpointers use connection pools, and one conversation alone; raises as `of`."""
         return await self.of("savers")
 
+    async def growth(self) -> Results:
+        """How threads grow with their turns, and what pruning gives back; raises as `of`."""
+        return await self.of("growth")
+
     async def stores(self) -> Results:
         """How LangGraph's stores and ours answer, and how long they take; raises as `of`."""
         return await self.of("stores")

@@ -8,6 +8,7 @@ from harness.analysis.durability import durability_lines
 from harness.analysis.figures.contract import contract_message
 from harness.analysis.figures.pool import saturation_message
 from harness.analysis.frames import ordered_backends, pool_frame, promise_frame, timings_frame
+from harness.analysis.growth import growth_lines
 from harness.analysis.lines import Line, Mood
 from harness.analysis.savers import saver_lines
 from harness.analysis.statistics import significant
@@ -127,6 +128,7 @@ _LINES: Final[Mapping[Kind, Callable[[Results], list[Line]]]] = {
     "streaming": streaming_lines,
     "durability": durability_lines,
     "savers": saver_lines,
+    "growth": growth_lines,
     "stores": store_lines,
 }
 """What there is to say of the results of each measurement."""

@@ -40,6 +40,15 @@ def tick_ms(value: float) -> str:
     return milliseconds(value).replace(".0 ", " ")
 
 
+def size(value: float) -> str:
+    """Write bytes in the unit that fits, decimal as disks are sold: `934 kB`, `1.9 MB`."""
+    for unit, power in (("GB", 9), ("MB", 6), ("kB", 3)):
+        if value >= 10**power:
+            number = value / 10**power
+            return f"{significant(number, 2 if number < 100 else 3)} {unit}"
+    return f"{value:.0f} bytes"
+
+
 def span(values: Sequence[float]) -> str:
     """Write the range of ratios: `1.1 to 1.4 x`, or one number when they agree to two digits."""
     low, high = min(values), max(values)

@@ -31,6 +31,7 @@ NOTEBOOKS: Final = (
     Notebook("inspect", "4_inspect.ipynb", "postgres"),
     Notebook("streaming", "5_streaming.ipynb", "streaming"),
     Notebook("checkpointer pool", "6_checkpointer_pool.ipynb", "savers"),
+    Notebook("growth", "7_growth.ipynb", "growth"),
     Notebook("store differences", "8_store_differences.ipynb", "stores"),
     Notebook("restart", "9_restart.ipynb", "durability"),
 )

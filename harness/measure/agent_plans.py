@@ -49,10 +49,17 @@ class GrowthPlan:
     """Of how many checkpoints the threads are whose state and history are read."""
     reads: int
     """Samples of each read."""
+    budget_s: float
+    """Seconds for each read, after which no further round begins."""
     keep_latest: int = 10
     """Checkpoints that pruning leaves."""
     channels: tuple[Channels, ...] = get_args(Channels)
     durabilities: tuple[Durability, ...] = DURABILITIES
+
+    @property
+    def long_turns(self) -> int:
+        """About how many turns make the longest thread that is read, four checkpoints a turn."""
+        return -(-max(self.read_at) // 4)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +105,11 @@ AGENTS_QUICK: Final = AgentPlans(
     streaming=StreamingPlan(rounds=6, budget_s=1.0, conversations=(1, 20), durabilities=("async",)),
     savers=SaversPlan(cell_s=0.06, rounds=3, alone_rounds=10, floor=False),
     growth=GrowthPlan(
-        turns=(1, 5, 20), read_at=(10, 100), reads=6, durabilities=("async",), keep_latest=10
+        turns=(1, 5, 20),
+        read_at=(10, 100),
+        reads=6,
+        budget_s=0.5,
+        durabilities=("async", "exit"),
     ),
     stores=StoresPlan(rounds=6, budget_s=0.5, items=20, mix_rounds=3, archived=500),
     durability=DurabilityPlan(deaths=(1, 10, 19)),
@@ -106,14 +117,21 @@ AGENTS_QUICK: Final = AgentPlans(
 AGENTS_DEFAULT: Final = AgentPlans(
     streaming=StreamingPlan(rounds=10, budget_s=3.0),
     savers=SaversPlan(cell_s=0.12, rounds=6, alone_rounds=20, floor=False),
-    growth=GrowthPlan(turns=(1, 2, 5, 10, 20, 50), read_at=(10, 100, 1_000), reads=15),
+    growth=GrowthPlan(
+        turns=(1, 2, 5, 10, 20, 50), read_at=(10, 100, 1_000), reads=15, budget_s=3.0
+    ),
     stores=StoresPlan(rounds=20, budget_s=1.0),
     durability=DurabilityPlan(deaths=(1, 5, 10, 15, 19, 20)),
 )
 AGENTS_FULL: Final = AgentPlans(
     streaming=StreamingPlan(rounds=30, budget_s=30.0, conversations=(1, 2, 5, 10, 20, 50)),
     savers=SaversPlan(cell_s=1.0, rounds=10, alone_rounds=100),
-    growth=GrowthPlan(turns=(1, 2, 5, 10, 20, 50, 100, 200), read_at=(10, 100, 1_000), reads=50),
+    growth=GrowthPlan(
+        turns=(1, 2, 5, 10, 20, 50, 100, 200),
+        read_at=(10, 100, 1_000),
+        reads=50,
+        budget_s=60.0,
+    ),
     stores=StoresPlan(rounds=50, budget_s=20.0, mix_rounds=30),
     durability=DurabilityPlan(),
 )

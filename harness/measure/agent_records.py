@@ -35,7 +35,7 @@ class StreamCell:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class GrowthPoint:
-    """What one thread occupies after a number of turns."""
+    """What one thread, alone in the tables, occupies after a number of turns."""
 
     channels: Channels
     durability: Durability
@@ -44,8 +44,15 @@ class GrowthPoint:
     """By table."""
     stored_bytes: dict[str, int]
     """Size of the rows as they are stored, compressed and without indexes, by table."""
+    disk_bytes: dict[str, int]
+    """What the files have grown by since turn 0, by table: rows, indexes, values out of line, and
+    room that is free within pages."""
     wal_bytes: int
-    """Written to the write-ahead log since turn 0, all turns together."""
+    """Written to the write-ahead log since turn 0, all turns together.
+
+    With it whatever else the server wrote meanwhile. A server that has just written a checkpoint
+    of its own writes whole pages anew, and more.
+    """
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,9 +63,13 @@ class PruneGain:
     turns: int
     keep_latest: int
     """How many of the newest checkpoints were asked to stay."""
+    checkpoints_before: int
+    checkpoints_after: int
     rows_before: int
+    """Of all three tables."""
     rows_after: int
     bytes_before: int
+    """Of the rows as they are stored."""
     bytes_after: int
     took_s: float
 

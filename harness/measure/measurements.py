@@ -6,6 +6,7 @@ from types import MappingProxyType
 from typing import Final, Protocol
 
 from harness.measure.durability import measure_durability
+from harness.measure.growth import measure_growth
 from harness.measure.paired import OnProgress
 from harness.measure.plans import Plan
 from harness.measure.records import Kind, Results
@@ -41,6 +42,7 @@ MEASUREMENTS: Final[Mapping[Kind, Measurement]] = MappingProxyType(
         "pool": Measurement(measure_pool),
         "streaming": Measurement(measure_streaming),
         "savers": Measurement(measure_savers, needs_postgres=True),
+        "growth": Measurement(measure_growth, needs_postgres=True),
         "stores": Measurement(measure_stores),
         "durability": Measurement(measure_durability, needs_postgres=True),
     }

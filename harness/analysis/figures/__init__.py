@@ -2,6 +2,12 @@
 
 from harness.analysis.figures.contract import contract_matrix, slowest_tests
 from harness.analysis.figures.database import table_sizes
+from harness.analysis.figures.growth import (
+    pruning_gain,
+    read_latency,
+    thread_growth,
+    yearly_growth,
+)
 from harness.analysis.figures.pool import busy_share, pool_timeline, saturation, waits
 from harness.analysis.figures.ratios import ratios
 from harness.analysis.figures.restart import deaths
@@ -18,7 +24,9 @@ __all__ = [
     "far_throughput",
     "other_operations",
     "pool_timeline",
+    "pruning_gain",
     "ratios",
+    "read_latency",
     "saturation",
     "saver_connections",
     "saver_ratios",
@@ -29,6 +37,8 @@ __all__ = [
     "store_timings",
     "stream_ratios",
     "table_sizes",
+    "thread_growth",
     "turn_times",
     "waits",
+    "yearly_growth",
 ]

@@ -1,0 +1,74 @@
+"""What threads occupy in LangGraph's tables of a scratch database: rows, bytes, disk, log."""
+
+from dataclasses import dataclass
+from importlib import resources
+from typing import Final
+
+from harness.database import Database
+from harness.storage.postgres.sql import Blocks
+
+SQL: Final = Blocks(
+    resources.files("harness.measure").joinpath("footprint.sql").read_text(encoding="utf-8")
+)
+TABLES: Final = ("checkpoints", "checkpoint_blobs", "checkpoint_writes")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Footprint:
+    """What one thread occupies, by table."""
+
+    rows: dict[str, int]
+    stored_bytes: dict[str, int]
+    """The rows as they are stored, compressed, without indexes."""
+
+
+async def footprint(database: Database, thread_id: str) -> Footprint:
+    """Count a thread's rows and their bytes with plain SQL."""
+    found = await database.read(SQL["thread"], {"thread_id": thread_id})
+    return Footprint(
+        rows={row["table"]: row["rows"] for row in found},
+        stored_bytes={row["table"]: row["bytes"] for row in found},
+    )
+
+
+async def disk_bytes(database: Database) -> dict[str, int]:
+    """Return what each table takes on the disk, with its indexes and what it keeps out of line."""
+    found = await database.read(SQL["disk"], {"tables": list(TABLES)})
+    return {row["table"]: row["bytes"] for row in found}
+
+
+async def log_position(database: Database) -> int:
+    """Return how many bytes the server has ever written to its write-ahead log."""
+    [row] = await database.read(SQL["log"])
+    return int(row["bytes"])
+
+
+async def empty(database: Database) -> None:
+    """Remove all threads, and give their pages back to the disk."""
+    await database.write(SQL["empty"])
+
+
+async def settle(database: Database) -> None:
+    """Vacuum and analyze now, as autovacuum does some time after many rows were written."""
+    await database.write(SQL["settle"])
+
+
+async def copy_thread(database: Database, thread_id: str, copy: str, checkpoints: int) -> None:
+    """Copy a thread as it was when its checkpoint of that number, from 1, had just been stored.
+
+    The rows are copied with SQL, their bytes untouched. Nothing but their thread's id differs from
+    what LangGraph wrote.
+
+    Args:
+        database: Where it is.
+        thread_id: Whose first checkpoints are taken; it has one namespace and no forks.
+        copy: The new thread's id.
+        checkpoints: How many.
+    """
+    named = {"thread_id": thread_id, "copy": copy}
+    async with database.transaction() as connection:
+        # Nothing that is set up has to survive a crash.
+        await connection.execute("SET LOCAL synchronous_commit = off")
+        await connection.execute(SQL["copy_checkpoints"], {**named, "count": checkpoints})
+        await connection.execute(SQL["copy_blobs"], named)
+        await connection.execute(SQL["copy_writes"], named)
