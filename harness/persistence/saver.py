@@ -12,7 +12,6 @@ from langgraph.checkpoint.base import (
     CheckpointTuple,
     DeltaChannelHistory,
 )
-from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
 from langgraph.checkpoint.serde.base import SerializerProtocol
 from psycopg import AsyncCursor
 from psycopg.rows import DictRow, dict_row
@@ -20,13 +19,14 @@ from psycopg.rows import DictRow, dict_row
 from harness.config import DatabaseConfig
 from harness.database import Database
 from harness.errors import DatabaseUnavailable, InvalidInput, OutcomeUnknown
+from harness.persistence.direct import DirectSaver
 from harness.storage.postgres.checkpoints import copy_thread, shorten_thread, threads_of_runs
 from harness.storage.retention import not_of
 
 ResultT = TypeVar("ResultT")
 
 
-class PooledSaver(AsyncPostgresSaver):
+class PooledSaver(DirectSaver):
     """An `AsyncPostgresSaver` whose operations each take a connection of their own.
 
     The stock saver holds one `asyncio.Lock` around every operation, so that it uses one connection
@@ -36,7 +36,8 @@ class PooledSaver(AsyncPostgresSaver):
 
     Connections come from a `Database`, which replaces dead ones before anything is sent, and whose
     errors are ours: a read whose connection dies is tried once more, a write raises
-    `OutcomeUnknown`. Each write is one pipeline that ends in one Sync, therefore one transaction
+    `OutcomeUnknown`. Each write is one statement, or one pipeline that ends in one Sync; either is
+    one transaction
     (https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-PIPELINING).
 
     `setup()` is the library's own, which races with itself; `setup_langgraph` does not.

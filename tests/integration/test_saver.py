@@ -6,6 +6,7 @@ import hashlib
 import inspect
 import textwrap
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from time import perf_counter
 from typing import Any
 from uuid import uuid4
@@ -17,6 +18,7 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import CheckpointMetadata, empty_checkpoint
 from langgraph.checkpoint.base.id import uuid6
 from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
+from langgraph.checkpoint.serde.types import ERROR
 from langgraph.graph import START, MessagesState, StateGraph
 from psycopg import AsyncConnection
 
@@ -26,6 +28,7 @@ from harness.errors import DatabaseUnavailable, OutcomeUnknown, Overloaded
 from harness.faults.proxy import Proxy
 from harness.measure.gauge import Gauge, read
 from harness.persistence import PooledSaver, setup_langgraph
+from harness.persistence.direct import LARGE_BYTES
 
 pytestmark = pytest.mark.postgres
 
@@ -131,15 +134,58 @@ class TestWhatItReliesOn:
         writes = {"aput", "aput_writes", "adelete_thread", "aprune"}
         assert who_uses("_cursor") == reads | writes | {"setup"}
 
-    @pytest.mark.parametrize("write", ["aput", "aput_writes", "adelete_thread"])
-    def test_a_write_is_one_pipeline(self, write: str) -> None:
+    def test_what_is_written_anew_is_what_was_read(self) -> None:
+        """What `DirectSaver` replaces is 3.2.0's; where this fails, compare the two anew."""
+        sources = [inspect.getsource(getattr(AsyncPostgresSaver, name)) for name in REPLACED]
+        text = "".join([*sources, *(getattr(AsyncPostgresSaver, name) for name in STATEMENTS)])
+        assert hashlib.sha256(text.encode()).hexdigest() == REPLACED_SHA256
+
+    def test_a_deletion_is_one_pipeline(self) -> None:
         """It opens one cursor, pipelined, so that it is one transaction and one round trip."""
         calls = [
             ast.unparse(node)
-            for node in ast.walk(methods()[write])
+            for node in ast.walk(methods()["adelete_thread"])
             if isinstance(node, ast.Call) and ast.unparse(node.func) == "self._cursor"
         ]
         assert calls == ["self._cursor(pipeline=True)"]
+
+
+class TestOneStatement:
+    """Writes, and the values in them."""
+
+    async def test_a_write_is_one_statement(self, proxy: Proxy, far: PooledSaver) -> None:
+        """So it is one transaction and one round trip, blobs included; a read is one, too."""
+        config = await put(far, "t")
+        before = len(proxy.executed)
+        await put(far, "t")
+        await far.aput_writes(config, [("words", 1), ("more", [2])], "task")
+        await far.aput_writes(config, [(ERROR, "a"), (ERROR, "b")], "task")
+        assert await far.aget_tuple(of("t")) is not None
+        assert len(proxy.executed) - before == 4
+        found = await far.aget_tuple(config)
+        assert found is not None
+        assert found.pending_writes == [
+            ("task", ERROR, "b"),
+            ("task", "words", 1),
+            ("task", "more", [2]),
+        ]
+
+    async def test_large_values_are_whole(self, saver: PooledSaver) -> None:
+        """What is serialised in a thread, once its channel is known to be large, reads the same."""
+        for number in range(3):
+            config = of("t")
+            checkpoint = empty_checkpoint()
+            checkpoint["id"] = str(uuid6())
+            version = saver.get_next_version(None if not number else VERSION, None)
+            values = {"words": [f"{number}" * (2 * LARGE_BYTES)]}
+            checkpoint["channel_values"] = dict(values)
+            checkpoint["channel_versions"] = {"words": version}
+            put_at = await saver.aput(config, checkpoint, METADATA, {"words": version})
+            await saver.aput_writes(put_at, [("words", values["words"])], "task")
+            found = await saver.aget_tuple(of("t"))
+            assert found is not None
+            assert found.checkpoint["channel_values"] == values
+            assert found.pending_writes == [("task", "words", values["words"])]
 
 
 class TestManyAtOnce:
@@ -223,8 +269,9 @@ class TestManyAtOnce:
             await asyncio.gather(*tasks, return_exceptions=True)
         async with asyncio.timeout(10):
             await asyncio.gather(*(put(saver, f"t{n}") for n in range(TASKS)))
-        stats = database.pool.get_stats()
-        assert stats["pool_available"] == stats["pool_size"]
+        async with asyncio.timeout(10), AsyncExitStack() as stack:
+            for _ in range(database.config.pool_max_size):
+                await stack.enter_async_context(database.connection())
 
 
 class TestDeaths:
@@ -336,4 +383,23 @@ class TestConversations:
 
 
 CURSOR_SHA256 = "217e0ac4b09b8778932a99010dabf9f3add7b103e06c39b23606d52523a25bc3"
+"""Of langgraph-checkpoint-postgres 3.2.0."""
+REPLACED = (
+    "aget_tuple",
+    "aput",
+    "aput_writes",
+    "_load_checkpoint_tuple",
+    "_dump_blobs",
+    "_dump_writes",
+    "_load_blobs",
+    "_load_writes",
+)
+STATEMENTS = (
+    "SELECT_SQL",
+    "UPSERT_CHECKPOINT_BLOBS_SQL",
+    "UPSERT_CHECKPOINTS_SQL",
+    "UPSERT_CHECKPOINT_WRITES_SQL",
+    "INSERT_CHECKPOINT_WRITES_SQL",
+)
+REPLACED_SHA256 = "1b95cac7a056c663263a9a37394975c94da2084a3afb376aefa438417dd2399d"
 """Of langgraph-checkpoint-postgres 3.2.0."""
