@@ -3,6 +3,7 @@
 import pytest
 
 from harness.contract import ALL
+from harness.contract.langgraph_store import LangGraphStoreContract
 from harness.contract.promises import CONTRACT_PROMISES, PROMISES
 
 
@@ -34,6 +35,13 @@ def test_every_storage_promise_has_a_contract_test(number: int) -> None:
 def test_no_test_names_an_unknown_promise() -> None:
     """What tests are marked with is in the table, and is asked of storages."""
     assert set().union(*map(asked, ALL)) == set(CONTRACT_PROMISES)
+
+
+def test_the_store_contract_stands_for_its_promise() -> None:
+    """Each question that is put to a LangGraph store is put under the promise that they agree."""
+    [mark] = getattr(LangGraphStoreContract, "pytestmark", [])
+    assert (mark.name, mark.args) == ("invariant", (47,))
+    assert PROMISES[47].asked == "langgraph"
 
 
 def test_every_contract_test_says_what_it_proves() -> None:
