@@ -26,11 +26,14 @@ def run_example(folder: Path, *arguments: str) -> str:
 
 
 def test_contract_of_another_storage(tmp_path: Path) -> None:
-    """A storage class of its own goes through the contract, without any server."""
+    """A storage, a LangGraph store and a checkpointer of its own go through, without any server."""
     output = run_example(tmp_path, "-m", "not postgres", "-v")
     assert "TestAuditedItems::test_journal PASSED" in output
     assert "TestAuditedNamespaces::" in output
     assert "test_storage_of_every_backend[memory] PASSED" in output
+    assert "TestStore::test_numbers_compare_as_numbers PASSED" in output
+    assert "TestStore::test_what_comes_out_is_a_copy XFAIL" in output
+    assert "TestSaverHistory::" in output
     assert "[postgres]" not in output
 
 

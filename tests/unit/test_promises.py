@@ -7,6 +7,7 @@ import pytest
 
 import harness.contract
 from harness.contract import ALL
+from harness.contract.langgraph_store import LangGraphStoreContract
 from harness.contract.promises import CONTRACT_PROMISES, PROMISES
 
 MARK = re.compile(r"\binvariant\(([\d, ]+)\)")
@@ -50,6 +51,13 @@ def test_every_other_promise_has_a_test_here(asked_of: str) -> None:
     marks = [m for file in (*tests, *contracts) for m in MARK.findall(file.read_text())]
     named = {int(number) for mark in marks for number in mark.split(",")}
     assert {p.number for p in PROMISES.values() if p.asked == asked_of} <= named
+
+
+def test_the_store_contract_stands_for_its_promise() -> None:
+    """Each question that is put to a LangGraph store is put under the promise that they agree."""
+    [mark] = getattr(LangGraphStoreContract, "pytestmark", [])
+    assert (mark.name, mark.args) == ("invariant", (47,))
+    assert PROMISES[47].asked == "langgraph"
 
 
 def test_every_contract_test_says_what_it_proves() -> None:
