@@ -10,8 +10,9 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 from harness.contract.store_differences import IN_MEMORY
 from harness.measure.benchmarking import Sizes
-from harness.measure.store_sites import OURS_IN_MEMORY, STORES, StoreSite, open_sites
-from harness.measure.store_work import Operation, StoreCase, Way, store_works
+from harness.measure.names import OURS_IN_MEMORY, STORES, Operation, Way
+from harness.measure.store_sites import StoreSite, open_sites
+from harness.measure.store_work import StoreCase, store_works
 from harness.provision import PostgresServer
 
 PLACES = {name: "memory" if name in {IN_MEMORY, OURS_IN_MEMORY} else "postgres" for name in STORES}
