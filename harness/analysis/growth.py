@@ -10,11 +10,14 @@ import pandas as pd
 from harness.analysis.lines import Line
 from harness.analysis.statistics import Estimate, estimate
 from harness.analysis.words import counted, listed, size, times
-from harness.measure.agent_records import GrowthPoint
+from harness.measure.agent_records import GrowthPoint, PruneGain
 from harness.measure.names import CHECKPOINTS
 from harness.measure.records import Results
 
 DAYS: Final = 365
+TURNS_A_DAY: Final = 10_000
+TURNS_A_THREAD: Final = 20
+"""What a forecast is made for by default."""
 KINDS: Final = {"plain": "plain channels", "delta": "delta channels"}
 """What kinds of channels are called in pictures and tables."""
 READS: Final = {"state": "state", "history_10": "history of 10"}
@@ -51,28 +54,43 @@ def read_estimates(results: Results) -> list[tuple[str, str, int, Estimate]]:
 
 
 def bytes_at(known: Sequence[tuple[int, int]], turns: float) -> float:
-    """Return the bytes of a thread of so many turns: on the line between measured lengths.
+    """Return the bytes of a thread of so many turns, between measured lengths.
+
+    What a turn takes on average is read from the line between the two lengths beside it. That is
+    exact where each turn takes more than the one before by always as much, as in a plain channel,
+    which stores a list that grows evenly. (A line between the bytes themselves tells too much.)
 
     Args:
         known: Turns and bytes, as measured.
         turns: How long the thread is.
 
     Returns:
-        Bytes; NaN beyond the longest thread that was measured: growth need not be a line there.
+        Bytes; NaN beyond the longest thread that was measured: there nothing is known.
     """
-    for (shorter, low), (longer, high) in pairwise([(0, 0), *sorted(known)]):
-        if shorter <= turns <= longer:
-            return low + (high - low) * (turns - shorter) / (longer - shorter)
-    return math.nan
+    means = [(length, size_bytes / length) for length, size_bytes in sorted(known)]
+    return turns * _between([(0, means[0][1]), *means], turns) if means else math.nan
+
+
+def kept_at(gains: Sequence[PruneGain], turns: float) -> float:
+    """Return the bytes that pruning leaves of a thread of so many turns, between measured lengths.
+
+    What stays is a number of checkpoints that each hold the thread's messages: about a line in its
+    turns. Where a delta channel's list is stored whole it falls; between measured lengths that is
+    not seen. NaN beyond the longest thread that was pruned.
+    """
+    return _between([(0, 0), *sorted((gain.turns, gain.bytes_after) for gain in gains)], turns)
 
 
 def forecast(results: Results, *, turns_a_day: float, turns_a_thread: float) -> pd.DataFrame:
     """Return the gigabytes a year on disk and in WAL, for each kind of thread.
 
-    A year's turns make threads of that length, none of which is pruned or deleted. On disk a row
-    takes as much more than its bytes, for indexes and room that is free in pages, as those of the
-    longest thread that was measured. WAL is what archives and replicas have to take in. NaN where
-    threads of that length were not measured.
+    A year's turns make threads of that length, and none is deleted. `disk_gb` is what they take if
+    none is pruned either, `pruned_gb` if each is pruned once it is over (measured with LangGraph's
+    default durability only): the room of what goes is not given back to the disk, but taken by the
+    next threads once it is vacuumed. On disk a row takes as much more than its bytes, for indexes
+    and room that is free in pages, as those of many threads that were held at once (`disk_factor`).
+    WAL is what archives and replicas have to take in. NaN where threads of that length were not
+    measured.
 
     Args:
         results: What was measured.
@@ -84,51 +102,79 @@ def forecast(results: Results, *, turns_a_day: float, turns_a_thread: float) -> 
     for (channels, durability), points in _kinds(results).items():
         stored = bytes_at([(p.turns, _stored(p)) for p in points], turns_a_thread)
         wal = bytes_at([(p.turns, p.wal_bytes) for p in points], turns_a_thread)
+        gains = [
+            one for one in results.pruning if (one.channels, "async") == (channels, durability)
+        ]
+        kept = min(stored, kept_at(gains, turns_a_thread)) if gains else math.nan
+        on_disk = threads * _disk_factor(points) / 1e9
         rows.append(
             {
                 "channels": channels,
                 "durability": durability,
-                "disk_gb": threads * stored * _disk_factor(points) / 1e9,
+                "disk_gb": on_disk * stored,
+                "pruned_gb": on_disk * kept,
                 "wal_gb": threads * wal / 1e9,
             }
         )
-    return pd.DataFrame(rows, columns=["channels", "durability", "disk_gb", "wal_gb"])
-
-
-def pruned_forecast(results: Results, *, turns_a_day: float) -> pd.DataFrame:
-    """The gigabytes a year, in words, of threads like those that were pruned, with and without it.
-
-    As `forecast`, with LangGraph's default durability.
-    """
-    factors = {kind: _disk_factor(points) for kind, points in _kinds(results).items()}
-    rows = []
-    for gain in results.pruning:
-        threads = turns_a_day * DAYS / gain.turns
-        factor = factors.get((gain.channels, "async"), math.nan)
-        rows.append(
-            {
-                "channels": gain.channels,
-                "turns a thread": gain.turns,
-                "never pruned": _gigabytes(threads * gain.bytes_before * factor / 1e9),
-                f"pruned to {gain.keep_latest}": _gigabytes(
-                    threads * gain.bytes_after * factor / 1e9
-                ),
-            }
-        )
-    return pd.DataFrame(rows)
+    names = ["channels", "durability", "disk_gb", "pruned_gb", "wal_gb"]
+    return pd.DataFrame(rows, columns=names)
 
 
 def forecast_table(results: Results, *, turns_a_day: float, turns_a_thread: float) -> pd.DataFrame:
     """The forecast in words."""
     found = forecast(results, turns_a_day=turns_a_day, turns_a_thread=turns_a_thread)
+    keep = max((gain.keep_latest for gain in results.pruning), default=0)
     return pd.DataFrame(
         {
             "channels": found["channels"],
             "durability": found["durability"],
             "on disk, a year": [_gigabytes(value) for value in found["disk_gb"]],
+            f"pruned to {keep}": [_gigabytes(value) for value in found["pruned_gb"]],
             "WAL, a year": [_gigabytes(value) for value in found["wal_gb"]],
         }
     )
+
+
+def turn_costs(results: Results) -> pd.DataFrame:
+    """One row per kind of thread and table: what a turn adds at the end of the longest thread.
+
+    `rows` and `stored_bytes` are those of one turn, on average since the length measured before;
+    `turns` says up to which.
+    """
+    rows = []
+    for (channels, durability), points in _kinds(results).items():
+        *_, last = ordered = sorted(points, key=lambda point: point.turns)
+        before = ordered[-2] if len(ordered) > 1 else None
+        added = last.turns - (before.turns if before else 0)
+        rows += [
+            {
+                "channels": channels,
+                "durability": durability,
+                "turns": last.turns,
+                "table": table,
+                "rows": (count - (before.rows[table] if before else 0)) / added,
+                "stored_bytes": (
+                    last.stored_bytes[table] - (before.stored_bytes[table] if before else 0)
+                )
+                / added,
+            }
+            for table, count in last.rows.items()
+        ]
+    names = ["channels", "durability", "turns", "table", "rows", "stored_bytes"]
+    return pd.DataFrame(rows, columns=names)
+
+
+def turn_message(frame: pd.DataFrame) -> str:
+    """Say what the last turn of a long thread adds with each kind of channels."""
+    durability = "async" if "async" in set(frame["durability"]) else frame["durability"].iloc[0]
+    here = frame[frame["durability"] == durability]
+    parts = []
+    for channels, words in KINDS.items():
+        added = here[here["channels"] == channels]
+        if len(added):
+            rows, stored = float(added["rows"].sum()), float(added["stored_bytes"].sum())
+            parts.append(f"{size(stored)} in {rows:.0f} rows with {words}")
+    return f"Turn {int(here['turns'].max())} of a thread adds {listed(parts)} ({durability})"
 
 
 def growth_table(results: Results) -> pd.DataFrame:
@@ -184,14 +230,34 @@ def growth_lines(results: Results) -> list[Line]:
                     f"{size(longest['wal_bytes'])} of WAL",
                 )
             )
+    lines += _forecast_line(results)
     return lines + [
         Line(
-            f"pruning to {gain.keep_latest} checkpoints, {KINDS[gain.channels]}",
+            f"pruning {counted(gain.turns, 'turn')} to {gain.keep_latest} checkpoints, "
+            f"{KINDS[gain.channels]}",
             f"{size(gain.bytes_before)} to {size(gain.bytes_after)}, "
             f"{gain.checkpoints_before:,} checkpoints to {gain.checkpoints_after:,}",
         )
-        for gain in results.pruning
+        for gain in longest_pruned(results)
     ]
+
+
+def _forecast_line(results: Results) -> list[Line]:
+    """The year that the notebook shows, where threads that long were measured."""
+    found = forecast(results, turns_a_day=TURNS_A_DAY, turns_a_thread=TURNS_A_THREAD)
+    parts = [
+        f"{_gigabytes(row['disk_gb'])} in {KINDS[row['channels']]}"
+        for row in found[found["durability"] == "async"].to_dict("records")
+        if not math.isnan(row["disk_gb"])
+    ]
+    what = f"{TURNS_A_DAY:,} turns a day in threads of {TURNS_A_THREAD}, async"
+    return [Line(what, f"{listed(parts)} a year on disk")] if parts else []
+
+
+def longest_pruned(results: Results) -> list[PruneGain]:
+    """What pruning gave back of the longest threads, plain before delta."""
+    most = max((gain.turns for gain in results.pruning), default=0)
+    return [gain for gain in results.pruning if gain.turns == most]
 
 
 def read_message(results: Results) -> str:
@@ -219,9 +285,17 @@ def _stored(point: GrowthPoint) -> int:
 
 
 def _disk_factor(points: Sequence[GrowthPoint]) -> float:
-    """Bytes on disk over bytes in rows, of the longest thread: of a short one, pages are empty."""
-    longest = max(points, key=lambda point: point.turns)
-    return sum(longest.disk_bytes.values()) / _stored(longest)
+    """Bytes on disk over stored bytes; NaN where the measurement ended before that was seen."""
+    factors = [point.disk_factor for point in points if point.disk_factor is not None]
+    return factors[-1] if factors else math.nan
+
+
+def _between(known: Sequence[tuple[int, float]], at: float) -> float:
+    """The value on the line between the two known places beside it; NaN outside of them."""
+    for (left, low), (right, high) in pairwise(known):
+        if left <= at <= right:
+            return low + (high - low) * (at - left) / (right - left)
+    return math.nan
 
 
 def _gigabytes(value: float) -> str:

@@ -46,12 +46,17 @@ class GrowthPoint:
     """Size of the rows as they are stored, compressed and without indexes, by table."""
     disk_bytes: dict[str, int]
     """What the files have grown by since turn 0, by table: rows, indexes, values out of line, and
-    room that is free within pages."""
+    room that is free within pages, which is most of it for a thread that is alone."""
     wal_bytes: int
     """Written to the write-ahead log since turn 0, all turns together.
 
     With it whatever else the server wrote meanwhile. A server that has just written a checkpoint
     of its own writes whole pages anew, and more.
+    """
+    disk_factor: float | None = None
+    """Bytes on disk for each stored byte, indexes included, where many such threads lie together.
+
+    Measured for the longest thread; None of shorter ones.
     """
 
 

@@ -11,6 +11,8 @@ SQL: Final = Blocks(
     resources.files("harness.measure").joinpath("footprint.sql").read_text(encoding="utf-8")
 )
 TABLES: Final = ("checkpoints", "checkpoint_blobs", "checkpoint_writes")
+_CROWD_BYTES: Final = 4_000_000
+"""About how much is stored to see what stored bytes take on disk."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,3 +74,28 @@ async def copy_thread(database: Database, thread_id: str, copy: str, checkpoints
         await connection.execute(SQL["copy_checkpoints"], {**named, "count": checkpoints})
         await connection.execute(SQL["copy_blobs"], named)
         await connection.execute(SQL["copy_writes"], named)
+
+
+async def disk_factor(database: Database, thread_id: str) -> float:
+    """Return the bytes on disk for each stored byte where many threads like this one lie.
+
+    A thread alone is no measure: most of what it has on disk is room in its pages. So it is copied
+    many times, rows of all copies mixed as they come when as many conversations are held at once,
+    and the files are weighed before and after. The copies stay.
+
+    Args:
+        database: A scratch database.
+        thread_id: A thread that has rows.
+    """
+    there = await footprint(database, thread_id)
+    stored = sum(there.stored_bytes.values())
+    copies = max(_CROWD_BYTES // stored, 1)
+    before = sum((await disk_bytes(database)).values())
+    async with database.transaction() as connection:
+        await connection.execute("SET LOCAL synchronous_commit = off")
+        named = {"thread_id": thread_id, "copies": copies}
+        await connection.execute(SQL["crowd_checkpoints"], named)
+        await connection.execute(SQL["crowd_blobs"], named)
+        await connection.execute(SQL["crowd_writes"], named)
+    after = sum((await disk_bytes(database)).values())
+    return (after - before) / (copies * stored)

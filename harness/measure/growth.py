@@ -5,7 +5,14 @@ from dataclasses import dataclass, field, replace
 from harness.database import Database
 from harness.measure.agent_plans import GrowthPlan
 from harness.measure.agent_records import Channels, Durability, GrowthPoint, PruneGain
-from harness.measure.footprint import disk_bytes, empty, footprint, log_position, settle
+from harness.measure.footprint import (
+    disk_bytes,
+    disk_factor,
+    empty,
+    footprint,
+    log_position,
+    settle,
+)
 from harness.measure.growing import GrowingThread, graph_on
 from harness.measure.long_threads import cut, grow_long_threads
 from harness.measure.paired import OnProgress
@@ -91,6 +98,7 @@ async def _grow(
         if turn in plan.turns:
             log_now, disk_now = await log_position(database), await disk_bytes(database)
             there = await footprint(database, thread.thread_id)
+            is_longest = turn == max(plan.turns)
             found.points.append(
                 GrowthPoint(
                     channels=channels,
@@ -100,6 +108,9 @@ async def _grow(
                     stored_bytes=there.stored_bytes,
                     disk_bytes={name: disk_now[name] - disk_before[name] for name in disk_now},
                     wal_bytes=log_now - log_before,
+                    disk_factor=await disk_factor(database, thread.thread_id)
+                    if is_longest
+                    else None,
                 )
             )
 
@@ -107,7 +118,7 @@ async def _grow(
 async def _read_and_prune(
     database: Database, plan: GrowthPlan, found: _Found, progress: Progress
 ) -> None:
-    """Make threads of each length, read them side by side, and prune the longest."""
+    """Make threads of each length, read them side by side, and prune others like those grown."""
     progress.label = f"threads of {max(plan.read_at):,} checkpoints"
     long = await grow_long_threads(
         database, plan.channels, max(plan.read_at), on_turn=progress.step
@@ -117,7 +128,6 @@ async def _read_and_prune(
         names = {one.channels: f"{one.channels}-{checkpoints}" for one in long}
         threads += await cut(database, long, checkpoints, names)
     await settle(database)
-    longest = [one for one in threads if one.checkpoints == max(plan.read_at)]
     for call in CALLS:
         progress.label = f"reads: {call}"
         ends_at = progress.done + len(threads) * (plan.reads + 1)
@@ -131,4 +141,9 @@ async def _read_and_prune(
         )
         progress.done = ends_at
     progress.label = "pruning"
-    found.gains += await prune_threads(database, longest, plan.keep_latest)
+    longest = min(one.turns for one in long)
+    for turns in sorted({*(turns for turns in plan.turns if turns < longest), longest}):
+        checkpoints = min(turns * one.checkpoints_a_turn for one in long)
+        names = {one.channels: f"{one.channels}-pruned-{turns}" for one in long}
+        to_prune = await cut(database, long, checkpoints, names)
+        found.gains += await prune_threads(database, to_prune, plan.keep_latest)

@@ -1,22 +1,26 @@
 """Growth, measured end to end on small sizes: what is weighed is what lies there."""
 
 import asyncio
+import inspect
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from langgraph.types import StateSnapshot
 
 from harness.database import Database
 from harness.errors import ResultsError
+from harness.measure import footprint as footprint_module
 from harness.measure.agent_plans import AGENTS_QUICK, GrowthPlan
-from harness.measure.footprint import copy_thread, footprint
+from harness.measure.agent_records import Channels
+from harness.measure.footprint import copy_thread, disk_bytes, disk_factor, footprint
 from harness.measure.growing import GrowingThread, config_of, graph_on, texts_of
 from harness.measure.growth import measure_growth
 from harness.measure.long_threads import cut, grow_long_threads
 from harness.measure.plans import PLANS, QUICK, Plan
 from harness.measure.reads import ReadCase
 from harness.measure.records import load, save
-from harness.persistence import PooledSaver, setup_langgraph
+from harness.persistence import setup_langgraph
 from harness.provision import PostgresServer
 
 pytestmark = pytest.mark.postgres
@@ -56,6 +60,8 @@ async def test_growth(postgres_server: PostgresServer, tmp_path: Path) -> None:
     assert points["plain", "exit", 4].rows["checkpoints"] == 4
     assert points["plain", "sync", 4].rows == points["plain", "async", 4].rows
     assert points["plain", "sync", 4].rows["checkpoints"] == 16
+    assert points["plain", "async", 4].rows["checkpoint_blobs"] == 12
+    assert points["delta", "async", 4].rows["checkpoint_blobs"] == 4
     assert sum(points["delta", "async", 4].stored_bytes.values()) < sum(
         points["plain", "async", 4].stored_bytes.values()
     )
@@ -66,10 +72,14 @@ async def test_growth(postgres_server: PostgresServer, tmp_path: Path) -> None:
         for checkpoints in (3, 9)
         for channels in ("plain", "delta")
     }
-    gains = {gain.channels: gain for gain in results.pruning}
-    assert gains["plain"].checkpoints_before == 9
-    assert gains["plain"].checkpoints_after == 2
-    assert gains["delta"].checkpoints_after >= 2
+    factors = [p.disk_factor for p in results.growth if p.turns == TINY.turns[-1]]
+    assert all(factor is not None and factor > 1 for factor in factors)
+    gains = {(gain.channels, gain.turns): gain for gain in results.pruning}
+    assert gains.keys() == {(one, turns) for one in TINY.channels for turns in (1, 3)}
+    assert gains["plain", 1].checkpoints_before == 4
+    assert gains["plain", 3].checkpoints_before == 12
+    assert gains["plain", 3].checkpoints_after == 2
+    assert gains["delta", 3].checkpoints_after >= 2
     for gain in gains.values():
         assert gain.bytes_after <= gain.bytes_before
 
@@ -91,23 +101,44 @@ async def test_what_is_weighed_is_what_lies_there(database: Database) -> None:
         assert rows > 0
 
 
-async def test_a_copy_is_the_thread_as_it_was(database: Database) -> None:
-    """The first checkpoints of a thread, under another id, read as they did then."""
+@pytest.mark.parametrize("channels", TINY.channels)
+async def test_a_copy_is_the_thread_as_it_was(channels: Channels, database: Database) -> None:
+    """The first checkpoints of a thread, however many, read as they did then, history and all."""
     await setup_langgraph(database)
-    for channels in ("plain", "delta"):
-        thread = GrowingThread(graph_on(database, channels), f"long-{channels}", "sync")
+    thread = GrowingThread(graph_on(database, channels), "long")
+    for _ in range(3):
         await thread.turn()
-        then = await thread.graph.aget_state(config_of(thread.thread_id))
-        checkpoints = (await footprint(database, thread.thread_id)).rows["checkpoints"]
-        for _ in range(2):
-            await thread.turn()
-        copy = f"copy-{channels}"
-        await copy_thread(database, thread.thread_id, copy, checkpoints)
-        state = await thread.graph.aget_state(config_of(copy))
-        assert texts_of(state) == texts_of(then)
-        assert state.next == then.next == ()
-        tuples = [one async for one in PooledSaver(database).alist(config_of(copy))]
-        assert len(tuples) == checkpoints
+
+    async def history(thread_id: str) -> list[StateSnapshot]:
+        found = [one async for one in thread.graph.aget_state_history(config_of(thread_id))]
+        return found[::-1]
+
+    was = await history("long")
+    for checkpoints in range(1, len(was) + 1):
+        await copy_thread(database, "long", f"copy-{checkpoints}", checkpoints)
+        states = await history(f"copy-{checkpoints}")
+        assert [one.values for one in states] == [one.values for one in was[:checkpoints]]
+        assert [one.next for one in states] == [one.next for one in was[:checkpoints]]
+        assert not any(task.result for task in states[-1].tasks)
+
+
+async def test_a_crowd_is_made_of_whole_copies(database: Database) -> None:
+    """What stored bytes take on disk is measured on copies that take what their thread takes."""
+    await setup_langgraph(database)
+    thread = GrowingThread(graph_on(database, "plain"), "-mine")
+    empty = sum((await disk_bytes(database)).values())
+    for _ in range(8):
+        await thread.turn()
+    alone = sum((await disk_bytes(database)).values()) - empty
+    factor = await disk_factor(database, "-mine")
+    mine, copy = await footprint(database, "-mine"), await footprint(database, "1-mine")
+    assert copy.rows == mine.rows
+    assert sum(copy.stored_bytes.values()) == pytest.approx(
+        sum(mine.stored_bytes.values()), rel=0.05
+    )
+    state = await thread.graph.aget_state(config_of("1-mine"))
+    assert len(texts_of(state)) == 16
+    assert 1 < factor < alone / sum(mine.stored_bytes.values())
 
 
 async def test_a_read_that_lacks_messages_is_no_sample(database: Database) -> None:
@@ -138,6 +169,19 @@ async def test_interruption_keeps_what_there_is(postgres_server: PostgresServer)
     assert not results.complete
     assert 0 < len(results.growth) < 12
     assert results.pruning == []
+
+
+async def test_without_a_server_nothing_is_made_up() -> None:
+    """Growth is a fact of Postgres' tables: where there are none, there are no numbers."""
+    results = await measure_growth(None, plan_of(TINY))
+    assert results.complete
+    assert (results.growth, results.timings, results.pruning) == ([], [], [])
+
+
+def test_every_block_of_sql_is_used() -> None:
+    """No block of `footprint.sql` is left over."""
+    source = inspect.getsource(footprint_module)
+    assert all(f'SQL["{name}"]' in source for name in footprint_module.SQL)
 
 
 def test_plans() -> None:

@@ -6,6 +6,7 @@ from harness.analysis.figures.growth import (
     pruning_gain,
     read_latency,
     thread_growth,
+    turn_cost,
     yearly_growth,
 )
 from harness.analysis.figures.pool import busy_share, pool_timeline, saturation, waits
@@ -38,6 +39,7 @@ __all__ = [
     "stream_ratios",
     "table_sizes",
     "thread_growth",
+    "turn_cost",
     "turn_times",
     "waits",
     "yearly_growth",

@@ -1,5 +1,6 @@
 """Pictures of growth: what a thread takes, what its length costs, and what pruning gives back."""
 
+import math
 from typing import Final
 
 import pandas as pd
@@ -8,10 +9,15 @@ from matplotlib.axes import Axes
 from harness.analysis.growth import (
     KINDS,
     READS,
+    TURNS_A_DAY,
+    TURNS_A_THREAD,
     forecast,
     growth_frame,
+    longest_pruned,
     read_estimates,
     read_message,
+    turn_costs,
+    turn_message,
 )
 from harness.analysis.statistics import Estimate
 from harness.analysis.style import (
@@ -35,6 +41,7 @@ from harness.measure.records import Results
 NOTHING: Final = "No thread was grown"
 _DURABILITIES: Final = {"sync": VERMILLION, "async": BLUE, "exit": ORANGE}
 _CHANNELS: Final = {"plain": BLUE, "delta": ORANGE}
+_TABLES: Final = {"checkpoints": BLUE, "checkpoint_blobs": SKY, "checkpoint_writes": GREY}
 
 
 @styled
@@ -76,6 +83,41 @@ def thread_message(frame: pd.DataFrame) -> str:
 
 
 @styled
+def turn_cost(results: Results) -> Picture:
+    """What one turn adds at the end of a long thread: rows and bytes, by table."""
+    frame = turn_costs(results)
+    if frame.empty:
+        return nothing(NOTHING)
+    kinds = list(dict.fromkeys(zip(frame["channels"], frame["durability"], strict=True)))
+    figure = picture(
+        turn_message(frame),
+        "What a turn adds to each table, on average over the last turns that were measured; bytes "
+        "as they are stored, without indexes.",
+        height_in=0.75 + 0.34 * len(kinds),
+    )
+    left, right = figure.subplots(1, 2, sharey=True)
+    for axes, column, words in ((left, "rows", "rows"), (right, "stored_bytes", "bytes")):
+        axes.set_title(words)
+        bare(axes)
+        ends = [0.0] * len(kinds)
+        for table, colour in _TABLES.items():
+            here = frame[frame["table"] == table].set_index(["channels", "durability"])[column]
+            added = [float(here.get(kind, 0.0)) for kind in kinds]
+            axes.barh(range(len(kinds)), added, left=ends, height=0.62, color=colour, label=table)
+            ends = [end + more for end, more in zip(ends, added, strict=True)]
+        for place, end in enumerate(ends):
+            told = size(end) if column == "stored_bytes" else f"{end:.0f}"
+            axes.text(end, place, f"  {told}", va="center", fontsize=9.5, color=GREY)
+        axes.set_xlim(0, max(ends) * 1.25)
+        axes.set_xticks([])
+    left.set_yticks(range(len(kinds)), [f"{channels}, {when}" for channels, when in kinds])
+    left.set_ylim(len(kinds) - 0.4, -0.6)
+    handles, labels = left.get_legend_handles_labels()
+    figure.legend(handles, labels, frameon=False, fontsize=9, loc="outside lower left", ncols=3)
+    return figure
+
+
+@styled
 def read_latency(results: Results) -> Picture:
     """State and history against the thread's checkpoints: medians with their 95 % intervals."""
     found = read_estimates(results)
@@ -113,7 +155,7 @@ def read_latency(results: Results) -> Picture:
 @styled
 def pruning_gain(results: Results) -> Picture:
     """What the longest threads occupied before they were pruned, and after."""
-    gains = results.pruning
+    gains = longest_pruned(results)
     if not gains:
         return nothing("No thread was pruned")
     parts = [
@@ -145,11 +187,11 @@ def pruning_gain(results: Results) -> Picture:
 
 @styled
 def yearly_growth(
-    results: Results, *, turns_a_day: float = 10_000, turns_a_thread: float = 20
+    results: Results, *, turns_a_day: float = TURNS_A_DAY, turns_a_thread: float = TURNS_A_THREAD
 ) -> Picture:
     """Gigabytes a year at so many turns, on disk and in WAL, for each kind of thread."""
     frame = forecast(results, turns_a_day=turns_a_day, turns_a_thread=turns_a_thread)
-    known = frame.dropna()
+    known = frame.dropna(subset=["disk_gb"])
     if known.empty:
         return nothing(
             f"Threads of {turns_a_thread:g} turns were not measured: ask for shorter ones"
@@ -157,8 +199,9 @@ def yearly_growth(
     least, most = float(known["disk_gb"].min()), float(known["disk_gb"].max())
     figure = picture(
         f"{turns_a_day:,.0f} turns a day fill {size(1e9 * least)} to {size(1e9 * most)} a year",
-        f"In threads of {turns_a_thread:g} turns that nobody prunes. Dark: on disk, with indexes; "
-        "pale: written to the log, which archives and replicas take in.",
+        f"In threads of {turns_a_thread:g} turns. Dark: on disk with indexes, where nobody prunes; "
+        "up to the white line what stays if each thread is pruned once it is over. Pale: written "
+        "to the log, which archives and replicas take in.",
         height_in=0.3 + 0.52 * len(known),
     )
     axes = figure.subplots()
@@ -169,23 +212,27 @@ def yearly_growth(
 
 def _yearly_bars(axes: Axes, known: pd.DataFrame) -> None:
     for place, row in enumerate(known.to_dict("records")):
-        for offset, value, colour in (
-            (-0.17, row["disk_gb"], BLUE),
-            (0.17, row["wal_gb"], SKY),
+        pruned = row["pruned_gb"]
+        less = "" if math.isnan(pruned) else f", {size(1e9 * pruned)} pruned"
+        for offset, value, colour, more in (
+            (-0.17, row["disk_gb"], BLUE, less),
+            (0.17, row["wal_gb"], SKY, ""),
         ):
             axes.barh(place + offset, value, height=0.3, color=colour)
             axes.text(
                 value,
                 place + offset,
-                f"  {size(1e9 * value)}",
+                f"  {size(1e9 * value)}{more}",
                 va="center",
                 fontsize=9.5,
                 color=readable(colour),
             )
+        if pruned < row["disk_gb"]:
+            axes.plot([pruned] * 2, [place - 0.32, place - 0.02], color="white", linewidth=2)
     labels = [f"{row['channels']}, {row['durability']}" for row in known.to_dict("records")]
     axes.set_yticks(range(len(known)), labels)
     axes.set_ylim(len(known) - 0.5, -0.5)
-    axes.set_xlim(0, float(known[["disk_gb", "wal_gb"]].to_numpy().max()) * 1.15)
+    axes.set_xlim(0, float(known[["disk_gb", "wal_gb"]].to_numpy().max()) * 1.3)
     axes.set_xticks([])
 
 
