@@ -189,6 +189,20 @@ class TestAgent:
         expected = [text for line in said for text in (line, f"You said: {line}")]
         assert [message.text for message in messages] == expected
 
+    async def test_delta_channels_store_what_is_added_and_hold_it_all(self) -> None:
+        """With `delta` no checkpoint of a short thread holds its messages, and the state does."""
+        held = {}
+        for delta in (False, True):
+            saver = InMemorySaver()
+            for line in ("My name is Alice", "What's my name?"):
+                await say(build_agent(saver, delta=delta), on("a"), line)
+            state = await build_agent(saver, delta=delta).aget_state(on("a"))
+            held[delta] = [message.text for message in state.values["messages"]]
+            stored = [one.checkpoint["channel_values"] async for one in saver.alist(on("a"))]
+            assert any("messages" in values for values in stored) != delta
+        assert held[True] == held[False]
+        assert held[True][-1] == "Your name is Alice."
+
     @given(st.text())
     async def test_tokens_of_every_node_join_to_its_text(self, text: str) -> None:
         """What both nodes stream joins to what the state holds, whatever was said."""
