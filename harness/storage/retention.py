@@ -1,9 +1,8 @@
 """Which checkpoints stay when a history is shortened: the rule, for every backend.
 
 Checkpoints form a tree in each namespace of a thread: each names its parent. A backend tells of
-all of a thread's at once (`Link`); `settle` says what goes (`Settlement`), and the backend deletes
-that. The facts about LangGraph that this rests on are those of langgraph 1.2 and
-langgraph-checkpoint-postgres 3.2.
+all of a thread's at once (`Link`), and deletes what `settle` says (`Settlement`). The facts about
+LangGraph that this rests on are those of langgraph 1.2 and langgraph-checkpoint-postgres 3.2.
 """
 
 from collections.abc import Callable, Collection, Iterable, Sequence

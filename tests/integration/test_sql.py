@@ -248,7 +248,9 @@ class Everything:
         counters: Any = {"counters_since_delta_snapshot": {"a": [0, 0], "b": [0, 0]}}
         await story.step({"b": _DeltaSnapshot([1]), "c": [2]}, emptied=("a",), **counters)
         await story.step({"c": [3]}, emptied=("b",), **counters)
-        await story.step({"a": _DeltaSnapshot([2]), "c": [4]}, **counters)
+        head = await story.step({"a": _DeltaSnapshot([2]), "c": [4]}, **counters)
+        old = "UPDATE checkpoints SET checkpoint = jsonb_set(checkpoint, '{v}', '3')"
+        await self.raw(f"{old} WHERE checkpoint_id = %s", id_of(head))  # its parent holds its sends
         return str(story.thread_id)
 
     async def _crowded_thread(self) -> list[str]:

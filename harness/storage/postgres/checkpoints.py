@@ -5,20 +5,19 @@ Below LangGraph's own packages: rows and keys, nothing deserialized. The saver i
 """
 
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from datetime import datetime
 from typing import Any, Final, TypeVar
 
-from psycopg import AsyncConnection, Rollback
-from psycopg.rows import DictRow, dict_row, scalar_row
+from psycopg import Rollback
+from psycopg.rows import DictRow, scalar_row
 
 from harness.database import Database
 from harness.errors import Conflict
 from harness.models import Freed, Pruned
-from harness.storage.postgres.sql import load
-from harness.storage.retention import Link, Settlement, Stays, settle, time_of
+from harness.storage.postgres.links import SQL, Connection, links_of, rows
+from harness.storage.retention import Settlement, Stays, settle
 
-SQL: Final = load("checkpoints")
 CROWDED: Final = {
     among: SQL.render("crowded", condition=SQL["of_threads"] if among else "")
     for among in (False, True)
@@ -28,7 +27,6 @@ TABLES: Final = frozenset({"checkpoints", "checkpoint_blobs", "checkpoint_writes
 _ATTEMPTS: Final = 5
 
 ResultT = TypeVar("ResultT")
-Connection = AsyncConnection[DictRow]
 
 
 async def tables(database: Database) -> frozenset[str]:
@@ -84,10 +82,8 @@ async def shorten(
     Raises:
         Conflict: A run has just gone on from a checkpoint that was to go.
     """
-    found = await rows(connection, SQL["links"], id=thread_id)
-    if any(row["of_js"] for row in found):
-        return Pruned()  # LangGraph.js does not say which of its channels are delta channels
-    settlement = settle([_link(row) for row in found], stays, with_calls=with_calls)
+    links = await links_of(connection, thread_id)
+    settlement = settle(links, stays, with_calls=with_calls)
     pruned = Pruned(threads=int(bool(settlement)))
     if settlement.calls:
         pruned += await _delete_calls(connection, thread_id, settlement.calls)
@@ -134,16 +130,6 @@ async def copy_thread(database: Database, source: str, target: str) -> None:
         raise Conflict(f"thread {target} has checkpoints already")
 
 
-async def rows(connection: Connection, statement: str, **parameters: Any) -> list[DictRow]:
-    """Send a statement; unprepared, so that its plan knows how long its arrays are.
-
-    (The plan kept of a prepared one compares each row with an array's elements one by one.)
-    """
-    async with connection.cursor(row_factory=dict_row) as cursor:
-        await cursor.execute(statement, parameters, prepare=False)
-        return await cursor.fetchall() if cursor.description else []
-
-
 async def _delete_calls(
     connection: Connection, thread_id: str, namespaces: Sequence[str]
 ) -> Pruned:
@@ -188,18 +174,3 @@ def _check_known(made_roots: Sequence[DictRow], kept: Collection[str], thread_id
 async def _freed(connection: Connection, statement: str, **parameters: Any) -> Freed:
     [row] = await rows(connection, statement, **parameters)
     return Freed(rows=row["rows"], size_bytes=row["size_bytes"])
-
-
-def _link(row: Mapping[str, Any]) -> Link:
-    stored = frozenset(row["stored"])
-    return Link(
-        namespace=row["checkpoint_ns"],
-        checkpoint_id=row["checkpoint_id"],
-        parent_id=row["parent_checkpoint_id"],
-        made_at=time_of(row["ts"]),
-        root=row["root"],
-        run_id=row["run_id"],
-        sends=bool(row["sends"]),
-        open=frozenset(row["versioned"]) - stored,
-        stored=stored,
-    )

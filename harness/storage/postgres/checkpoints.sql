@@ -1,8 +1,9 @@
 -- LangGraph's checkpoints, which `harness.storage.retention` shortens. Unqualified names mean what
 -- they mean to LangGraph: the first match in the search path.
 --
--- Rows are found by key or by `= ANY` of an array, never by joining two sets of a thread's rows: a
--- join is planned from estimates that are worst for the few huge threads that are worth pruning.
+-- No two sets of a thread's rows are joined, and none is probed once for each row of another: such
+-- plans are made from estimates, which are worst for the few huge threads that are worth pruning,
+-- and take an index that leads through all of the thread's rows each time.
 
 -- Which of the tables that hold histories there are. (Not to_regclass, which answers from a cache.)
 -- statement: tables
@@ -29,56 +30,41 @@ SELECT DISTINCT thread_id FROM checkpoints WHERE metadata ->> 'run_id' = ANY (%(
 SELECT clock_timestamp() AS now
 FROM pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended(%(id)s, 7254061))
 
--- All in one statement, so of one snapshot. Which channels are delta channels only the graph knows;
--- its checkpoints tell by counters in their metadata, and by an inline `true` with a blob behind it.
--- (Those that LangGraph.js marks do not tell.) A value is stored as a blob, or inline; the walk to
--- it passes an inline null by, as LangGraph's does.
+-- Which channels are delta channels only the graph knows; its checkpoints tell by counters in their
+-- metadata, and by an inline `true` with a blob behind it. (Those that LangGraph.js marks do not.)
 -- statement: links
-WITH counted AS (
-    SELECT keys.channel FROM checkpoints AS c
-    CROSS JOIN LATERAL jsonb_object_keys(c.metadata -> 'counters_since_delta_snapshot')
-        AS keys (channel)
-    WHERE c.thread_id = %(id)s
+WITH told AS (
+    SELECT jsonb_object_keys(metadata -> 'counters_since_delta_snapshot') AS channel, true AS counted
+    FROM checkpoints WHERE thread_id = %(id)s
     UNION
-    SELECT inline.key FROM checkpoints AS c
-    CROSS JOIN LATERAL jsonb_each(c.checkpoint -> 'channel_values') AS inline
-    CROSS JOIN LATERAL (
-        SELECT 1 FROM checkpoint_blobs AS b
-        WHERE b.thread_id = c.thread_id AND b.checkpoint_ns = c.checkpoint_ns
-          AND b.channel = inline.key
-          AND b.version = c.checkpoint -> 'channel_versions' ->> inline.key
-        LIMIT 1
-    ) AS behind
-    WHERE c.thread_id = %(id)s AND inline.value = 'true'
+    SELECT inline.key, false FROM checkpoints
+    CROSS JOIN LATERAL jsonb_each(checkpoint -> 'channel_values') AS inline
+    WHERE thread_id = %(id)s AND inline.value = 'true'
 ), deltas AS MATERIALIZED (
-    SELECT array_agg(channel) AS channels FROM counted
+    SELECT coalesce(array_agg(DISTINCT channel), ARRAY[]::text[]) AS channels,
+           coalesce(array_agg(channel) FILTER (WHERE counted), ARRAY[]::text[]) AS counted
+    FROM told
 )
-SELECT c.checkpoint_ns, c.checkpoint_id, c.parent_checkpoint_id, c.checkpoint ->> 'ts' AS ts,
-       c.metadata -> 'parents' ->> '' AS root, c.metadata ->> 'run_id' AS run_id,
-       c.metadata ? 'delta_writes_versioned' AS of_js,
-       (c.checkpoint ->> 'v')::int < 4 AND EXISTS (
-           SELECT FROM checkpoint_writes AS w
-           WHERE w.thread_id = c.thread_id AND w.checkpoint_ns = c.checkpoint_ns
-             AND w.checkpoint_id = c.parent_checkpoint_id AND w.channel = '__pregel_tasks'
-       ) AS sends,
-       ARRAY(
-           SELECT delta.channel FROM unnest((SELECT channels FROM deltas)) AS delta (channel)
-           WHERE c.checkpoint -> 'channel_versions' ? delta.channel
-       ) AS versioned,
-       ARRAY(
-           SELECT delta.channel FROM unnest((SELECT channels FROM deltas)) AS delta (channel)
-           WHERE coalesce(c.checkpoint -> 'channel_values' -> delta.channel, 'null') <> 'null'
-              OR EXISTS (
-                  SELECT FROM checkpoint_blobs AS b
-                  WHERE b.thread_id = c.thread_id AND b.checkpoint_ns = c.checkpoint_ns
-                    AND b.channel = delta.channel
-                    AND b.version = c.checkpoint -> 'channel_versions' ->> delta.channel
-                    AND b.type <> 'empty'
-              )
-       ) AS stored
-FROM checkpoints AS c
-WHERE c.thread_id = %(id)s
-ORDER BY c.checkpoint_ns, c.checkpoint_id DESC
+SELECT checkpoint_ns, checkpoint_id, parent_checkpoint_id, checkpoint ->> 'ts' AS ts,
+       (checkpoint ->> 'v')::int AS v, metadata -> 'parents' ->> '' AS root,
+       metadata ->> 'run_id' AS run_id, metadata ? 'delta_writes_versioned' AS of_js,
+       (SELECT channels FROM deltas) AS channels, (SELECT counted FROM deltas) AS counted,
+       ARRAY(SELECT checkpoint -> 'channel_versions' ->> delta
+             FROM unnest((SELECT channels FROM deltas)) AS delta) AS versions,
+       ARRAY(SELECT (checkpoint -> 'channel_values' -> delta)::text
+             FROM unnest((SELECT channels FROM deltas)) AS delta) AS inline
+FROM checkpoints
+WHERE thread_id = %(id)s
+ORDER BY checkpoint_ns, checkpoint_id DESC
+
+-- Sent after `links`: a blob is committed with its checkpoint, so that all of theirs are seen.
+-- statement: stored
+SELECT checkpoint_ns, channel, version FROM checkpoint_blobs
+WHERE thread_id = %(id)s AND channel = ANY (%(channels)s) AND type <> 'empty'
+
+-- statement: sends
+SELECT DISTINCT checkpoint_ns, checkpoint_id FROM checkpoint_writes
+WHERE thread_id = %(id)s AND channel = '__pregel_tasks'
 
 -- fragment: of_namespace
 thread_id = %(id)s AND checkpoint_ns = %(namespace)s

@@ -12,7 +12,8 @@ from harness.errors import InvalidInput
 from harness.models import Freed, Pruned
 from harness.storage.checks import check_id
 from harness.storage.postgres import checkpoints
-from harness.storage.postgres.checkpoints import Connection, in_thread, rows, shorten
+from harness.storage.postgres.checkpoints import in_thread, shorten
+from harness.storage.postgres.links import Connection, rows
 from harness.storage.postgres.sql import load
 from harness.storage.requests import Keeping
 from harness.storage.retention import newest
@@ -104,7 +105,7 @@ async def _prune_states(connection: Connection, thread_id: str, keeping: Keeping
         older_than_s=keeping.older_than_s,
     )
     if row["rows"]:
-        await rows(connection, STATES["make_roots"], id=thread_id)
+        await rows(connection, STATES["make_roots"], id=thread_id, gone=row["gone"])
     return Pruned(states=Freed(rows=row["rows"], size_bytes=row["size_bytes"]))
 
 

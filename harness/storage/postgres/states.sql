@@ -80,17 +80,17 @@ WITH gone AS (
                   WHERE thread_id = %(id)s ORDER BY seq DESC OFFSET %(keep)s LIMIT 1)
       AND (%(older_than_s)s::float8 IS NULL
            OR created_at <= now() - make_interval(secs => %(older_than_s)s))
-    RETURNING pg_column_size(thread_id) + pg_column_size(checkpoint_id)
+    RETURNING checkpoint_id,
+              pg_column_size(thread_id) + pg_column_size(checkpoint_id)
             + coalesce(pg_column_size(parent_checkpoint_id), 0) + pg_column_size(seq)
             + pg_column_size("values") + pg_column_size(next) + pg_column_size(tasks)
             + pg_column_size(interrupts) + pg_column_size(metadata) + pg_column_size(created_at)
               AS size_bytes
 )
-SELECT count(*) AS rows, coalesce(sum(size_bytes), 0)::bigint AS size_bytes FROM gone
+SELECT count(*) AS rows, coalesce(sum(size_bytes), 0)::bigint AS size_bytes,
+       array_agg(checkpoint_id) AS gone
+FROM gone
 
 -- statement: make_roots
-UPDATE langgraph_server.thread_states AS s SET parent_checkpoint_id = NULL
-WHERE s.thread_id = %(id)s AND s.parent_checkpoint_id IS NOT NULL AND NOT EXISTS (
-    SELECT FROM langgraph_server.thread_states AS parent
-    WHERE parent.thread_id = s.thread_id AND parent.checkpoint_id = s.parent_checkpoint_id
-)
+UPDATE langgraph_server.thread_states SET parent_checkpoint_id = NULL
+WHERE thread_id = %(id)s AND parent_checkpoint_id = ANY (%(gone)s)
