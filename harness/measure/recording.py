@@ -39,7 +39,7 @@ async def recorded_turn() -> Turn:
     for said in SAID:
         saver.begin()
         await graph.ainvoke({"messages": [HumanMessage(said)]}, config, durability="sync")
-    return Turn(tuple(saver.calls))
+    return Turn(tuple(saver.calls), sum(isinstance(call, Put) for call in saver.calls))
 
 
 class _Listening(InMemorySaver):

@@ -64,11 +64,8 @@ class Turn:
     """The calls of one turn, in order."""
 
     calls: tuple[Call, ...]
-
-    @property
-    def puts(self) -> int:
-        """Checkpoints of a turn."""
-        return sum(isinstance(call, Put) for call in self.calls)
+    puts: int
+    """How many of them store a checkpoint."""
 
     def checkpoint_id(self, number: int) -> str:
         """Return the id of a checkpoint; later ones have greater ids, as LangGraph's have."""

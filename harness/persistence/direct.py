@@ -1,13 +1,16 @@
-"""LangGraph's Postgres checkpointer with one statement a write, and no thread for what is small.
+"""LangGraph's Postgres checkpointer with one statement a call, and no thread for what is small.
 
-The stock saver opens a pipeline of statements for each write, and moves to a thread and back to
-serialise values and to read what tasks wrote. For a chat's state both take longer than the work.
+The stock saver sends a pipeline of statements for each put, which stores a part of it when it is
+cancelled between two of them. It also moves to a thread and back to
+serialise what it puts and to read what tasks wrote, which takes longer than that work itself where
+the state is a chat's.
 """
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import cache
 from importlib import resources
-from typing import Any, Final, cast
+from typing import Any, Final, TypeVar
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import (
@@ -20,54 +23,64 @@ from langgraph.checkpoint.base import (
     get_serializable_checkpoint_metadata,
 )
 from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
+from langgraph.checkpoint.serde.base import SerializerProtocol
 from langgraph.checkpoint.serde.types import _DeltaSnapshot
 from psycopg.rows import DictRow
 from psycopg.types.json import Jsonb
 
+from harness.database.connections import Pool
 from harness.storage.postgres.sql import Blocks
+
+RowT = TypeVar("RowT", bound=tuple[Any, ...])
 
 SQL: Final = Blocks(
     resources.files("harness.persistence").joinpath("checkpoints.sql").read_text(encoding="utf-8")
 )
+MOST_VALUES: Final = 8
+"""Rows that travel as values. Each number of them is a statement of its own, to be prepared on each
+connection; and psycopg parses anew, on each call, what has more than 50 parameters."""
 LARGE_BYTES: Final = 32 * 1024
-"""From this size on, values are serialised and read in a thread: about a millisecond's work."""
-_INLINE: Final = (str, int, float, bool, type(None))
-"""Values that stand in the checkpoint's own row."""
-_NEWEST_FORMAT: Final = 4
+"""From this size on, values are serialised and read in a thread: about a millisecond of work."""
 _CROWD: Final = 2
 """Statements under way from which on writes give way."""
 _TURNS: Final = 30
 """About as often LangGraph awaits something between reading a state and the first token."""
+_OLD: Final = 4
+"""Checkpoints of formats before this one have parts elsewhere, which the stock saver gathers."""
 
 
 class DirectSaver(AsyncPostgresSaver):
     """An `AsyncPostgresSaver` that reads and writes the same rows with less ado.
 
-    Whether a value is large is known only once it has been serialised, so the size of its channel's
-    last one tells: the first large value of a channel is serialised on the event loop.
+    How large a value is is known only once it has been serialised, so its channel's last size tells
+    where that is done: the first large one is serialised on the event loop.
+
+    Args:
+        pool: Its connections are autocommitted, so that a statement is a transaction.
+        serde: How values become bytes; by default the library's.
     """
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(self, pool: Pool, *, serde: SerializerProtocol | None = None) -> None:
+        super().__init__(pool, serde=serde)
         self._large: set[str] = set()
         self._under_way = 0
         """Statements that were sent and not answered."""
 
     async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
-        """Return a checkpoint; its connection is given back before the values are read."""
+        """Return a checkpoint; its connection is given back before its values are read."""
         configurable = config["configurable"]
         checkpoint_id = get_checkpoint_id(config)
-        block = SQL["one"] if checkpoint_id else SQL["newest"]
         params = {
             "thread_id": configurable["thread_id"],
             "checkpoint_ns": configurable.get("checkpoint_ns", ""),
             "checkpoint_id": checkpoint_id,
         }
-        row = await self._fetched(f"{SELECT} {block}", params)
+        which = SQL["one"] if checkpoint_id else SQL["newest"]
+        row = await self._answer(f"{SELECT} {which}", params)
         if row is None:
             return None
-        if row["checkpoint"]["v"] < _NEWEST_FORMAT and row["parent_checkpoint_id"]:
-            return await super().aget_tuple(config)  # which moves what old versions have left
+        if row["checkpoint"]["v"] < _OLD and row["parent_checkpoint_id"]:
+            return await super().aget_tuple(config)
         return await self._load_checkpoint_tuple(row)
 
     async def aput(
@@ -77,43 +90,30 @@ class DirectSaver(AsyncPostgresSaver):
         metadata: CheckpointMetadata,
         new_versions: ChannelVersions,
     ) -> RunnableConfig:
-        """Store a checkpoint with its blobs, in one statement."""
+        """Store a checkpoint with its blobs, all or nothing."""
         await self._give_way()
+        inline, apart = _divided(checkpoint["channel_values"])
+        versions = {name: version for name, version in new_versions.items() if name in apart}
         configurable = config["configurable"]
-        thread_id, checkpoint_ns = configurable["thread_id"], configurable["checkpoint_ns"]
-        inline, values = _divided(checkpoint["channel_values"])
-        versions = {name: new_versions[name] for name in new_versions if name in values}
-        params: dict[str, Any] = {
+        thread_id, namespace = configurable["thread_id"], configurable["checkpoint_ns"]
+        blobs = await self._dumped(
+            versions, lambda: self._dump_blobs(thread_id, namespace, apart, versions)
+        )
+        address = {
             "thread_id": thread_id,
-            "checkpoint_ns": checkpoint_ns,
+            "checkpoint_ns": namespace,
             "checkpoint_id": checkpoint["id"],
+        }
+        params = {
+            **address,
             "parent_id": configurable.get("checkpoint_id"),
             "checkpoint": Jsonb({**checkpoint, "channel_values": inline}),
             "metadata": Jsonb(get_serializable_checkpoint_metadata(config, metadata)),
+            **_params(("channel", "version", "type", "blob"), [row[2:] for row in blobs]),
         }
-        block = "put_without_blobs"
-        if versions:
-            block = "put"
-            dump, asked = self._dump_blobs, (thread_id, checkpoint_ns, values, versions)
-            if self._large.isdisjoint(versions):
-                rows = dump(*asked)
-            else:
-                rows = await asyncio.to_thread(dump, *asked)
-            self._learn((row[2], row[5]) for row in rows)
-            params |= {
-                "channels": [row[2] for row in rows],
-                "versions": [row[3] for row in rows],
-                "types": [row[4] for row in rows],
-                "blobs": [row[5] for row in rows],
-            }
-        await self._fetched(SQL[block], params)
-        return {
-            "configurable": {
-                "thread_id": thread_id,
-                "checkpoint_ns": checkpoint_ns,
-                "checkpoint_id": checkpoint["id"],
-            }
-        }
+        query = statement("put_with_blobs", "blob", len(blobs)) if blobs else SQL["put"]
+        await self._answer(query, params)
+        return {"configurable": address}
 
     async def aput_writes(
         self,
@@ -122,46 +122,44 @@ class DirectSaver(AsyncPostgresSaver):
         task_id: str,
         task_path: str = "",
     ) -> None:
-        """Store what a task wrote, in one statement."""
+        """Store what a task wrote, all or nothing."""
         if not writes:
             return
         await self._give_way()
+        channels = [channel for channel, _ in writes]
         configurable = config["configurable"]
-        place = (
-            configurable["thread_id"],
-            configurable["checkpoint_ns"],
-            configurable["checkpoint_id"],
-            task_id,
-            task_path,
+        thread_id, namespace = configurable["thread_id"], configurable["checkpoint_ns"]
+        checkpoint_id = configurable["checkpoint_id"]
+        rows = await self._dumped(
+            channels,
+            lambda: self._dump_writes(
+                thread_id, namespace, checkpoint_id, task_id, task_path, writes
+            ),
         )
-        if self._large.isdisjoint(channel for channel, _ in writes):
-            rows = self._dump_writes(*place, writes)
-        else:
-            rows = await asyncio.to_thread(self._dump_writes, *place, writes)
-        self._learn((row[6], row[8]) for row in rows)
-        block = "write"
-        if all(channel in WRITES_IDX_MAP for channel, _ in writes):
-            block = "rewrite"
-            rows = list({row[5]: row for row in rows}.values())  # of one place the last one counts
+        special = all(channel in WRITES_IDX_MAP for channel in channels)
+        if special:  # a statement changes a row once at most; of several writes the last one counts
+            rows = list({row[5]: row for row in rows}.values())
         params = {
-            "thread_id": place[0],
-            "checkpoint_ns": place[1],
-            "checkpoint_id": place[2],
+            "thread_id": thread_id,
+            "checkpoint_ns": namespace,
+            "checkpoint_id": checkpoint_id,
             "task_id": task_id,
             "task_path": task_path,
-            "places": [row[5] for row in rows],
-            "channels": [row[6] for row in rows],
-            "types": [row[7] for row in rows],
-            "blobs": [row[8] for row in rows],
+            **_params(("idx", "channel", "type", "blob"), [row[5:] for row in rows]),
         }
-        await self._fetched(SQL[block], params)
+        query = statement("rewrite" if special else "write", "written", len(rows))
+        await self._answer(query, params)
 
-    async def _fetched(self, statement: str, params: dict[str, Any]) -> DictRow | None:
-        """Send a statement, and return its first row."""
+    async def adelete_thread(self, thread_id: str) -> None:
+        """Delete a thread's checkpoints, blobs and writes, all or nothing."""
+        await self._answer(SQL["delete_thread"], {"thread_id": thread_id})
+
+    async def _answer(self, query: str, params: dict[str, Any]) -> DictRow | None:
+        """Send a statement, and return the first row if it returns any."""
         self._under_way += 1
         try:
             async with self._cursor() as cursor:
-                await cursor.execute(statement, params, binary=True)
+                await cursor.execute(query, params, binary=True)
                 return await cursor.fetchone() if cursor.description else None
         finally:
             self._under_way -= 1
@@ -176,50 +174,92 @@ class DirectSaver(AsyncPostgresSaver):
             for _ in range(_TURNS):
                 await asyncio.sleep(0)
 
+    async def _dumped(
+        self, channels: Collection[str], dump: Callable[[], list[RowT]]
+    ) -> list[RowT]:
+        """Serialise here, or in a thread where a channel was large the last time."""
+        here = self._large.isdisjoint(channels)
+        rows = dump() if here else await asyncio.to_thread(dump)
+        self._large.difference_update(channels)
+        self._large.update(
+            channel
+            for channel, row in zip(channels, rows, strict=True)
+            if len(row[-1] or b"") >= LARGE_BYTES
+        )
+        return rows
+
     async def _load_checkpoint_tuple(self, value: DictRow) -> CheckpointTuple:
-        blobs, writes = value["channel_values"] or [], value["pending_writes"] or []
-        size_bytes = sum(len(blob[2] or b"") for blob in blobs) + sum(len(one[3]) for one in writes)
-        if size_bytes < LARGE_BYTES:
+        """Read a row's values: here, or in a thread where they are large."""
+        blobs = sum(len(blob) for _, _, blob in value["channel_values"] or ())
+        writes = sum(len(blob) for _, _, _, blob, _, _ in value["pending_writes"] or ())
+        if blobs + writes < LARGE_BYTES:
             return self._loaded(value)
         return await asyncio.to_thread(self._loaded, value)
 
     def _loaded(self, row: DictRow) -> CheckpointTuple:
-        place = {"thread_id": row["thread_id"], "checkpoint_ns": row["checkpoint_ns"]}
-        parent_id, checkpoint = row["parent_checkpoint_id"], row["checkpoint"]
-        values = {
-            **(checkpoint.get("channel_values") or {}),
-            **self._load_blobs(row["channel_values"]),
-        }
+        checkpoint: Checkpoint = row["checkpoint"]
+        inline, apart = checkpoint.get("channel_values"), self._load_blobs(row["channel_values"])
+        parent_id = row["parent_checkpoint_id"]
         return CheckpointTuple(
-            {"configurable": {**place, "checkpoint_id": row["checkpoint_id"]}},
-            cast("Checkpoint", {**checkpoint, "channel_values": values}),
-            row["metadata"],
-            {"configurable": {**place, "checkpoint_id": parent_id}} if parent_id else None,
-            self._load_writes(row["pending_writes"]),
+            config=_config(row, row["checkpoint_id"]),
+            checkpoint={**checkpoint, "channel_values": {**(inline or {}), **apart}},
+            metadata=row["metadata"],
+            parent_config=_config(row, parent_id) if parent_id else None,
+            pending_writes=self._load_writes(row["pending_writes"]),
         )
-
-    def _learn(self, sizes: Iterable[tuple[str, bytes | None]]) -> None:
-        """Remember which channels are large."""
-        for channel, blob in sizes:
-            if blob is not None and len(blob) >= LARGE_BYTES:
-                self._large.add(channel)
-            else:
-                self._large.discard(channel)
 
 
 SELECT: Final = " ".join(AsyncPostgresSaver.SELECT_SQL.split())
 """What the stock saver reads of a checkpoint."""
 
 
-def _divided(values: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Divide channel values into those of the checkpoint's own row and those stored apart."""
+def statement(name: str, row: str, rows: int) -> str:
+    """Return a statement that stores so many rows."""
+    return _statement(name, row, min(rows, MOST_VALUES + 1))
+
+
+@cache
+def _statement(name: str, row: str, rows: int) -> str:
+    if rows > MOST_VALUES:
+        return SQL.render(name, rows=SQL[f"many_{row}"])
+    values = ", ".join(SQL.render(row, n=str(n)) for n in range(rows))
+    return SQL.render(name, rows=f"VALUES {values}")
+
+
+def _params(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> dict[str, Any]:
+    """Return what stands for rows in the statement that stores so many."""
+    if len(rows) > MOST_VALUES:
+        arrays = zip(columns, zip(*rows, strict=True), strict=True)
+        return {f"{column}s": list(values) for column, values in arrays}
+    return {
+        f"{column}_{n}": value
+        for n, row in enumerate(rows)
+        for column, value in zip(columns, row, strict=True)
+    }
+
+
+def _config(row: DictRow, checkpoint_id: str) -> RunnableConfig:
+    return {
+        "configurable": {
+            "thread_id": row["thread_id"],
+            "checkpoint_ns": row["checkpoint_ns"],
+            "checkpoint_id": checkpoint_id,
+        }
+    }
+
+
+def _divided(values: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return what stands in the checkpoint's own row, and what becomes blobs.
+
+    A delta channel's snapshot is a blob, and is marked in the checkpoint.
+    """
     inline: dict[str, Any] = {}
     apart: dict[str, Any] = {}
     for name, value in values.items():
-        if isinstance(value, _INLINE):
+        if value is None or isinstance(value, str | int | float | bool):
             inline[name] = value
         else:
             apart[name] = value
             if isinstance(value, _DeltaSnapshot):
-                inline[name] = True  # the mark that its blob is a snapshot
+                inline[name] = True
     return inline, apart

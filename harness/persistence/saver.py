@@ -1,5 +1,6 @@
 """LangGraph's Postgres checkpointer on a shared pool, without its one lock for everybody."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Self, TypeVar
@@ -36,9 +37,7 @@ class PooledSaver(DirectSaver):
 
     Connections come from a `Database`, which replaces dead ones before anything is sent, and whose
     errors are ours: a read whose connection dies is tried once more, a write raises
-    `OutcomeUnknown`. Each write is one statement, or one pipeline that ends in one Sync; either is
-    one transaction
-    (https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-PIPELINING).
+    `OutcomeUnknown`. Each write is one statement, therefore one transaction.
 
     `setup()` is the library's own, which races with itself; `setup_langgraph` does not.
 
@@ -66,7 +65,7 @@ class PooledSaver(DirectSaver):
 
         Args:
             conn_string: Where it is.
-            pipeline: Of no effect: writes are pipelined always.
+            pipeline: Of no effect: each write is one statement.
             serde: How values become bytes.
 
         Raises:
@@ -83,10 +82,7 @@ class PooledSaver(DirectSaver):
             if not pipeline:
                 async with cursor:
                     yield cursor
-            elif self.supports_pipeline:
-                async with connection.pipeline(), cursor:
-                    yield cursor
-            else:
+            else:  # whole or absent, which a pipeline that is cancelled is not
                 async with connection.transaction(), cursor:
                     yield cursor
 
@@ -122,10 +118,14 @@ class PooledSaver(DirectSaver):
         named = None if config is None else _named(config)
 
         async def everything() -> list[CheckpointTuple]:
-            return [found async for found in read(named, filter=filter, before=before, limit=limit)]
+            found = []
+            async for one in read(named, filter=filter, before=before, limit=limit):
+                found.append(one)
+                await asyncio.sleep(0)  # small ones are read without a pause between them
+            return found
 
-        for found in await _read(everything):
-            yield found
+        for one in await _read(everything):
+            yield one
 
     async def aget_delta_channel_history(
         self, *, config: RunnableConfig, channels: Sequence[str]

@@ -52,6 +52,8 @@ class CheckpointerContract:
     """Those that the saver does not have; a contract that needs one is skipped and says so."""
     disagrees: ClassVar[Mapping[str, str]] = {}
     """Tests that the saver is known to fail, by name, and why: one that passes is an error."""
+    wavers: ClassVar[Mapping[str, str]] = {}
+    """Tests that the saver is known to fail now and then, by name, and why."""
     refuses: ClassVar[frozenset[str]] = frozenset()
     """Names of the odd values (`harness.contract.checkpointer.odd.ODD`) that it does not store."""
     patience_s: ClassVar[float] = 20.0
@@ -81,3 +83,5 @@ class CheckpointerContract:
         name = getattr(request.node, "originalname", request.node.name)
         if reason := self.disagrees.get(name):
             request.applymarker(pytest.mark.xfail(reason=reason, strict=True))
+        if reason := self.wavers.get(name):
+            request.applymarker(pytest.mark.xfail(reason=reason, strict=False))

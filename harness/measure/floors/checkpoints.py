@@ -6,10 +6,11 @@ from typing import Any, Final
 
 from langgraph.checkpoint.base import get_serializable_checkpoint_metadata
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
+from psycopg.abc import Params
 from psycopg.rows import tuple_row
 from psycopg.types.json import Jsonb
 
-from harness.measure.floors.bare import Pool
+from harness.measure.floors.bare import Pool, execute
 from harness.measure.floors.sql import blocks
 from harness.measure.turns import Call, Get, Player, Put, Step, Turn, Write
 
@@ -26,7 +27,7 @@ def play_floor(pool: Pool, turn: Turn) -> Player:
         return len(await _read(pool, "newest", (thread_id, "", limit)))
 
     async def get(thread_id: str, _number: int) -> object:
-        found = await _read(pool, "get", (thread_id, ""))
+        found = await _read(pool, "get", {"thread_id": thread_id, "checkpoint_ns": ""})
         return found[0] if found else None
 
     def step(call: Call) -> Step:
@@ -44,10 +45,10 @@ def play_floor(pool: Pool, turn: Turn) -> Player:
 def _put(pool: Pool, turn: Turn, put: Put) -> Step:
     values = put.checkpoint["channel_values"]
     changed = [channel for channel in put.changed if not isinstance(values.get(channel), _INLINE)]
-    blobs = [
-        (channel, put.versions[channel], *JsonPlusSerializer().dumps_typed(values[channel]))
-        for channel in changed
-    ]
+    blobs = {}
+    for channel in changed:  # one at most
+        kind, blob = JsonPlusSerializer().dumps_typed(values[channel])
+        blobs = {"channel_0": channel, "type_0": kind, "blob_0": blob}
     checkpoint = _checkpoint_text(turn, put)
     metadata = get_serializable_checkpoint_metadata(turn.config(_THREAD), put.metadata)
     metadata_text = json.dumps(metadata)
@@ -55,39 +56,39 @@ def _put(pool: Pool, turn: Turn, put: Put) -> Step:
     async def step(thread_id: str, number: int) -> None:
         place = turn.number(put.place, number)
         checkpoint_id = turn.checkpoint_id(place)
-        rows = [
-            (thread_id, "", channel, turn.version(relative, number), kind, blob)
-            for channel, relative, kind, blob in blobs
-        ]
-        row = (
-            thread_id,
-            "",
-            checkpoint_id,
-            turn.checkpoint_id(place - 1) if place else None,
-            Jsonb(checkpoint(checkpoint_id, number), dumps=str),
-            Jsonb(metadata_text.replace(_THREAD, thread_id), dumps=str),
-        )
-        async with pool.connection() as connection, connection.pipeline():
-            cursor = connection.cursor(row_factory=tuple_row)
-            if rows:
-                await cursor.executemany(_SQL["put_blob"], rows)
-            await cursor.execute(_SQL["put"], row)
+        params = {
+            "thread_id": thread_id,
+            "checkpoint_ns": "",
+            "checkpoint_id": checkpoint_id,
+            "parent_id": turn.checkpoint_id(place - 1) if place else None,
+            "checkpoint": Jsonb(checkpoint(checkpoint_id, number), dumps=str),
+            "metadata": Jsonb(metadata_text.replace(_THREAD, thread_id), dumps=str),
+        }
+        if changed:
+            [channel] = changed
+            version = turn.version(put.versions[channel], number)
+            await execute(pool, _SQL["put_with_blob"], {**params, **blobs, "version_0": version})
+        else:
+            await execute(pool, _SQL["put"], params)
 
     return step
 
 
 def _write(pool: Pool, turn: Turn, write: Write) -> Step:
-    dumped = [
-        (write.task_id, write.task_path, place, channel, *JsonPlusSerializer().dumps_typed(value))
-        for place, (channel, value) in enumerate(write.writes)
-    ]
+    params: dict[str, Any] = {
+        "checkpoint_ns": "",
+        "task_id": write.task_id,
+        "task_path": write.task_path,
+    }
+    for n, (channel, value) in enumerate(write.writes):
+        kind, blob = JsonPlusSerializer().dumps_typed(value)
+        params |= {f"idx_{n}": n, f"channel_{n}": channel, f"type_{n}": kind, f"blob_{n}": blob}
+    query = _SQL[f"write_{len(write.writes)}"]
 
     async def step(thread_id: str, number: int) -> None:
         checkpoint_id = turn.checkpoint_id(turn.number(write.place, number))
-        rows = [(thread_id, "", checkpoint_id, *row) for row in dumped]
-        async with pool.connection() as connection, connection.pipeline():
-            cursor = connection.cursor(row_factory=tuple_row)
-            await cursor.executemany(_SQL["write"], rows)
+        address = {"thread_id": thread_id, "checkpoint_id": checkpoint_id}
+        await execute(pool, query, {**params, **address})
 
     return step
 
@@ -114,7 +115,7 @@ def _checkpoint_text(turn: Turn, put: Put) -> Callable[[str, int], str]:
     return filled
 
 
-async def _read(pool: Pool, block: str, params: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+async def _read(pool: Pool, block: str, params: Params) -> list[tuple[Any, ...]]:
     async with pool.connection() as connection:
         cursor = connection.cursor(binary=True, row_factory=tuple_row)
         await cursor.execute(_SQL[block], params)
