@@ -11,7 +11,6 @@ from harness.commands.display import Display
 from harness.config import ProvisionConfig
 from harness.measure.contract_run import contract_results, measure_contract
 from harness.measure.environment import collect
-from harness.measure.measurements import MEASUREMENTS
 from harness.measure.plans import PLANS, PlanName
 from harness.measure.records import ContractOutcome, Kind, Results, save
 from harness.provision import PostgresServer, Storage, describe, provision
@@ -79,6 +78,8 @@ class Measurements:
         Raises:
             HarnessError: The server, a measurement or the disk failed.
         """
+        from harness.measure.measurements import MEASUREMENTS  # noqa: PLC0415 -- takes seconds
+
         measurement = MEASUREMENTS[kind]
         server = await self._measured(display)
         if server is None and measurement.needs_postgres:

@@ -1,5 +1,7 @@
 """The main job: ask for the promises, measure, and report."""
 
+import asyncio
+import importlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,8 +12,14 @@ from harness.commands.folders import discard_if_empty, new_run_folder, point_lat
 from harness.commands.measuring import Measurements
 from harness.commands.request import Work
 from harness.config import DatabaseConfig
-from harness.measure.measurements import MEASUREMENTS
 from harness.measure.records import Results
+
+
+def _import(work: Work) -> None:
+    if work.measure:
+        importlib.import_module("harness.measure.measurements")
+    if work.report:
+        importlib.import_module("harness.commands.reporting")
 
 
 @dataclass(slots=True)
@@ -38,9 +46,15 @@ async def run(work: Work, console: Console, done: Done) -> None:
     with Display(console) as display:
         try:
             async with measurements:
+                # What measures and reports takes seconds to import, and costs nothing beside the
+                # contract suite, which runs in a process of its own.
+                importing = asyncio.create_task(asyncio.to_thread(_import, work))
                 if work.contract:
                     await measurements.contract(display)
+                await importing
                 if work.measure:
+                    from harness.measure.measurements import MEASUREMENTS  # noqa: PLC0415 -- there
+
                     for kind in MEASUREMENTS:
                         await measurements.measure(kind, display)
         finally:

@@ -102,7 +102,7 @@ class AgentPlans:
 
 
 AGENTS_QUICK: Final = AgentPlans(
-    streaming=StreamingPlan(rounds=6, budget_s=1.0, conversations=(1, 20), durabilities=("async",)),
+    streaming=StreamingPlan(rounds=6, budget_s=1.0, conversations=(1, 10), durabilities=("async",)),
     savers=SaversPlan(cell_s=0.06, rounds=3, alone_rounds=10, floor=False),
     growth=GrowthPlan(
         turns=(1, 5, 20),

@@ -69,14 +69,14 @@ class Plan:
 
 QUICK: Final = Plan(
     name="quick",
-    rounds=10,
+    rounds=6,
     slow_rounds=5,
     budget_s=0.4,
     single_rows=False,
     listed=None,
     searched=(),
     callers=(1, 20, 200),
-    cell_s=0.15,
+    cell_s=0.1,
     pool_rows=100,
     pool_floor=False,
 )
