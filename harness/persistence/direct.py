@@ -45,6 +45,8 @@ _CROWD: Final = 2
 """Statements under way from which on writes give way."""
 _TURNS: Final = 30
 """About as often LangGraph awaits something between reading a state and the first token."""
+_TURNS_ALONE: Final = 12
+"""Enough for a conversation's own first token to come before its first write."""
 _OLD: Final = 4
 """Checkpoints of formats before this one have parts elsewhere, which the stock saver gathers."""
 
@@ -165,14 +167,13 @@ class DirectSaver(AsyncPostgresSaver):
             self._under_way -= 1
 
     async def _give_way(self) -> None:
-        """Let other conversations go on before a write takes the event loop.
+        """Let conversations go on before a write takes the event loop.
 
         With `durability="async"` nobody waits for a write, but whoever is about to read its first
-        token waits for the processor. Alone, a conversation is not held up.
+        token waits for the processor. Where it is waited for, the turns cost some microseconds.
         """
-        if self._under_way >= _CROWD:
-            for _ in range(_TURNS):
-                await asyncio.sleep(0)
+        for _ in range(_TURNS if self._under_way >= _CROWD else _TURNS_ALONE):
+            await asyncio.sleep(0)
 
     async def _dumped(
         self, channels: Collection[str], dump: Callable[[], list[RowT]]
