@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from harness.measure.agent_plans import DURABILITIES
-from harness.measure.agent_records import Durability
+from harness.measure.agent_records import DURABILITIES, Durability
 from harness.measure.benchmarking import Sizes
 from harness.measure.running import databases
 from harness.measure.streamers import Streamer, streamers

@@ -43,7 +43,7 @@ class DeterministicChatModel(BaseChatModel):
         **kwargs: Any,
     ) -> ChatResult:
         del run_manager, kwargs
-        message = AIMessage(content=_reply(messages, stop))
+        message = AIMessage(content=self._until(messages, stop))
         return ChatResult(generations=[ChatGeneration(message=message)])
 
     async def _agenerate(
@@ -65,7 +65,7 @@ class DeterministicChatModel(BaseChatModel):
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
         del run_manager, kwargs  # LangChain itself calls the callbacks for each chunk
-        *pieces, last = tokens(_reply(messages, stop)) or [""]
+        *pieces, last = tokens(self._until(messages, stop)) or [""]
         for piece in pieces:
             yield ChatGenerationChunk(message=AIMessageChunk(content=piece))
         yield ChatGenerationChunk(message=AIMessageChunk(content=last, chunk_position="last"))
@@ -82,13 +82,16 @@ class DeterministicChatModel(BaseChatModel):
             yield chunk
             await asyncio.sleep(0)  # the reader takes this token before the next is made
 
+    def reply(self, messages: list[BaseMessage]) -> str:
+        """Return the reply: the rule, which a subclass may replace."""
+        return reply_to(messages)
 
-def _reply(messages: list[BaseMessage], stop: list[str] | None) -> str:
-    """Return the reply up to the first of the stop words."""
-    text = reply_to(messages)
-    for word in stop or []:
-        text = text.split(word, 1)[0]
-    return text
+    def _until(self, messages: list[BaseMessage], stop: list[str] | None) -> str:
+        """Return the reply up to the first of the stop words."""
+        text = self.reply(messages)
+        for word in stop or []:
+            text = text.split(word, 1)[0]
+        return text
 
 
 def chosen_model() -> BaseChatModel:

@@ -1,41 +1,24 @@
 """What durability came to: frame, table, and lines of the summary."""
 
-from collections.abc import Sequence
-from typing import Final, get_args
+from dataclasses import asdict, fields
+from typing import Final
 
 import pandas as pd
 
 from harness.analysis.lines import Line
 from harness.analysis.words import counted, listed
-from harness.measure.agent_records import Durability
-from harness.measure.records import Results, pooled
+from harness.measure.agent_records import DURABILITIES, DurabilityCell
+from harness.measure.records import Results
 
 NOTHING: Final = (
     "No database died: this needs a server of our own to kill, and none could be started"
 )
-_COLUMNS: Final = (
-    "durability",
-    "steps",
-    "died_at",
-    "seen",
-    "acknowledged",
-    "stored",
-    "resumable",
-    "executed_again",
-    "lost",
-    "finished",
-)
 
 
-def durability_frame(results: Results | Sequence[Results]) -> pd.DataFrame:
-    """One row for each run whose database died.
-
-    Raises:
-        ResultsError: The results come from unlike environments.
-    """
-    one = results if isinstance(results, Results) else pooled(results)
-    rows = [{name: getattr(cell, name) for name in _COLUMNS} for cell in one.durability]
-    return pd.DataFrame(rows, columns=list(_COLUMNS))
+def durability_frame(results: Results) -> pd.DataFrame:
+    """One row for each run whose database died, with the fields of `DurabilityCell`."""
+    columns = [field.name for field in fields(DurabilityCell)]
+    return pd.DataFrame([asdict(cell) for cell in results.durability], columns=columns)
 
 
 def durability_table(results: Results) -> pd.DataFrame:
@@ -81,7 +64,7 @@ def by_durability(frame: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
     there = set(frame["durability"])
     return [
         (name, frame[frame["durability"] == name].sort_values("died_at"))
-        for name in get_args(Durability)
+        for name in DURABILITIES
         if name in there
     ]
 

@@ -1,6 +1,5 @@
 """What a notebook works with: results that lie in a folder, or measurements made now."""
 
-import asyncio
 import tempfile
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
@@ -17,7 +16,7 @@ from harness.measure.contract_run import measure_contract
 from harness.measure.paired import OnProgress
 from harness.measure.plans import PLANS, PlanName
 from harness.measure.records import Kind, Results, load, newest
-from harness.provision import PostgresServer, provision
+from harness.provision import PostgresServer, provisioned
 from harness.schema.inspect import Table, inspect_database
 from harness.storage.extensions import FullStorage
 from harness.storage.local import LocalStorage
@@ -205,8 +204,9 @@ class Session:
         """The server to measure on: with fsync, on a disk."""
         if self._server is None:
             config = ProvisionConfig.from_env()
-            self._server = await asyncio.to_thread(provision, config, storage="disk")
-            self._stack.push_async_callback(asyncio.to_thread, self._server.close)
+            self._server = await self._stack.enter_async_context(
+                provisioned(config, storage="disk")
+            )
         return self._server
 
     async def _scratch(self) -> Database:

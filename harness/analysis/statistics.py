@@ -37,6 +37,13 @@ class Estimate:
     """None: not enough data."""
     n: int
 
+    @property
+    def ends(self) -> tuple[float, float]:
+        """The interval's ends; the value itself where there is none."""
+        if self.interval is None:
+            return self.value, self.value
+        return self.interval.low, self.interval.high
+
     def text(self, unit: str = "", *, digits: int = 3) -> str:
         """Write it for people: `1.23 ms (1.10 to 1.31, n = 30)`."""
         if self.n == 0:

@@ -13,13 +13,12 @@ from harness.analysis.lines import Line, Mood
 from harness.analysis.statistics import Estimate, paired_ratio, quantile
 from harness.analysis.words import counted, listed, milliseconds, span, times
 from harness.contract.store_differences import IN_MEMORY, POSTGRES
-from harness.measure.agent_records import Disturbance, StoreMix
+from harness.measure.agent_records import DISTURBANCES, Disturbance, StoreMix
 from harness.measure.names import OURS, STOCK_OF, STORES, Operation, Way
 from harness.measure.records import Outcome, Results
 
 Answer = Literal["no", "differs", "yes", "not asked"]
 
-DISTURBANCES: Final[tuple[Disturbance, ...]] = get_args(Disturbance)
 _PARAMETERS: Final = re.compile(r"\[.*\]$")
 _ANSWERS: Final[dict[Outcome, Answer]] = {
     "failed": "no",
@@ -61,6 +60,11 @@ def answer_frame(results: Results) -> pd.DataFrame:
     for store in stores_in({store for _, store in found}):
         columns[store] = [_worst(found.get((name, store), set())) for name in names]
     return pd.DataFrame(columns, index=pd.Index(names, name="test"))
+
+
+def stores_asked(answers: pd.DataFrame) -> list[str]:
+    """The stores that an `answer_frame` has columns for."""
+    return [column for column in answers.columns if column != "question"]
 
 
 def difference_table(results: Results) -> pd.DataFrame:
@@ -201,7 +205,7 @@ def mix_of(results: Results, store: str, disturbance: Disturbance) -> StoreMix |
 def answer_message(results: Results) -> str:
     """Say in one sentence who answers the contract's questions otherwise than with yes."""
     answers = answer_frame(results)
-    stores = [column for column in answers.columns if column != "question"]
+    stores = stores_asked(answers)
     if not stores:
         return "No store was asked"
     parts = []
@@ -221,7 +225,7 @@ def store_lines(results: Results) -> list[Line]:
     """Sum up: answers by store, ours / LangGraph's, and what a disturbance does to the others."""
     lines = []
     answers = answer_frame(results)
-    for store in [column for column in answers.columns if column != "question"]:
+    for store in stores_asked(answers):
         counts = answers[store].value_counts()
         parts = [f"{counts['yes']} yes" if "yes" in counts else "0 yes"]
         parts += [f"{counts['differs']} differ, as declared"] if "differs" in counts else []

@@ -2,7 +2,7 @@
 
 import io
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from functools import wraps
 from typing import Any, Final, ParamSpec, TypeVar
 
@@ -176,6 +176,46 @@ def log_axis(axis: XAxis | YAxis, low: float, high: float, text: Callable[[float
     axis.set_minor_locator(NullLocator())
     axis.set_minor_formatter(NullFormatter())
     axis.grid(visible=True)
+
+
+def steps_axis(axes: Axes, steps: Iterable[float], label: str = "") -> None:
+    """Make the x axis logarithmic, with a tick at each of the steps that were measured."""
+    at = sorted({int(step) for step in steps})
+    axes.set_xscale("log")
+    axes.set_xticks(at, [f"{step:,}" for step in at])
+    axes.minorticks_off()
+    axes.set_xlabel(label)
+
+
+def steps_grid(axes: Axes, steps: Iterable[float], label: str = "") -> None:
+    """Make a `steps_axis` with room at both ends, in a grid."""
+    at = sorted(set(steps))
+    steps_axis(axes, at, label)
+    axes.set_xlim(at[0] / 1.25, at[-1] * 1.25)
+    axes.grid(visible=True, color=FAINT)
+
+
+def named_rows(axes: Axes, names: Sequence[str]) -> None:
+    """Write a name beside each row of a picture whose y axis counts its rows from 0."""
+    axes.set_yticks(range(len(names)), names)
+    axes.spines["left"].set_visible(False)
+    axes.tick_params(axis="y", length=0)
+
+
+def draw_mark(axes: Axes, x: float, y: float, mark: str, colour: str, *, boxed: bool) -> None:
+    """Draw a mark in a cell of a matrix; a boxed one, white on its colour, is not to be missed."""
+    box = {"boxstyle": "round,pad=0.15", "facecolor": colour, "edgecolor": "none"}
+    axes.text(
+        x,
+        y,
+        mark,
+        ha="center",
+        va="center",
+        color="white" if boxed else colour,
+        fontsize=11,
+        fontweight="bold",
+        bbox=box if boxed else None,
+    )
 
 
 def _wrapped(text: str, room_in: float, size_pt: float, weight: str = "normal") -> list[str]:

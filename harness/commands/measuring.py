@@ -13,7 +13,7 @@ from harness.measure.contract_run import contract_results, measure_contract
 from harness.measure.environment import collect
 from harness.measure.plans import PLANS, PlanName
 from harness.measure.records import ContractOutcome, Kind, Results, save
-from harness.provision import PostgresServer, Storage, describe, provision
+from harness.provision import PostgresServer, Storage, describe, provisioned
 
 
 class Measurements:
@@ -112,14 +112,5 @@ class Measurements:
         if "postgres" not in self._backends:
             yield None
             return
-        config = ProvisionConfig.from_env()
-        starting = asyncio.create_task(asyncio.to_thread(provision, config, storage=storage))
-        try:
-            server = await asyncio.shield(starting)
-        except asyncio.CancelledError:
-            (await starting).close()  # a thread cannot be cancelled, but what it made be undone
-            raise
-        try:
+        async with provisioned(ProvisionConfig.from_env(), storage=storage) as server:
             yield server
-        finally:
-            await asyncio.shield(asyncio.to_thread(server.close))

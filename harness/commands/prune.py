@@ -80,12 +80,7 @@ async def _prune(
         retention = PostgresRetention(database)
         if not await retention.tables():
             return None
-        pruned = Pruned()
-        crowded = await retention.crowded(thread_ids, wanted, None)
-        for done, thread_id in enumerate(crowded, start=1):
-            pruned += await retention.prune(thread_id, wanted, None)
-            on_progress(done, len(crowded), thread_id)
-        return pruned
+        return await retention.prune_all(thread_ids, wanted, None, on_thread=on_progress)
 
 
 def _table(pruned: Pruned, *, dry_run: bool) -> Table:

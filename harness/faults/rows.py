@@ -1,18 +1,15 @@
 """What lies in LangGraph's checkpoint tables, read by plain SQL and past every saver."""
 
 from dataclasses import dataclass
-from importlib import resources
 from typing import Any, Final
 
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from psycopg import AsyncConnection
 from psycopg.rows import dict_row
 
-from harness.storage.postgres.sql import Blocks
+from harness.storage.postgres.sql import load
 
-SQL: Final = Blocks(
-    resources.files("harness.faults").joinpath("rows.sql").read_text(encoding="utf-8")
-)
+SQL: Final = load("rows", package="harness.faults")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

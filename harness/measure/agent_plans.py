@@ -3,9 +3,7 @@
 from dataclasses import dataclass
 from typing import Final, get_args
 
-from harness.measure.agent_records import Channels, Durability
-
-DURABILITIES: Final[tuple[Durability, ...]] = get_args(Durability)
+from harness.measure.agent_records import DURABILITIES, Channels, Durability
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

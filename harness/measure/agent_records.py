@@ -1,14 +1,16 @@
 """What was found of LangGraph's own persistence: savers, stores, growth and durability."""
 
 import dataclasses
-from typing import Literal
+from typing import Final, Literal, get_args
 
 Durability = Literal["sync", "async", "exit"]
 """When LangGraph stores a superstep: before the next, beside the next, or at the run's end."""
+DURABILITIES: Final[tuple[Durability, ...]] = get_args(Durability)
 Channels = Literal["plain", "delta"]
 """Whether each version of the messages is stored whole, or only what was added."""
 Disturbance = Literal["none", "slow search", "bad operation"]
 """What is among the callers of a store that none of the others has a part in."""
+DISTURBANCES: Final[tuple[Disturbance, ...]] = get_args(Disturbance)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

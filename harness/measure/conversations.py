@@ -1,7 +1,6 @@
 """Where savers are measured: threads that are planted alike for all, and counted afterwards."""
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal, Protocol, TypeAlias, get_args
 from uuid import uuid4
@@ -14,14 +13,15 @@ from psycopg import sql
 from harness.database import Database
 from harness.errors import ResultsError
 from harness.measure.floors.checkpoints import play_floor
+from harness.measure.footprint import copy_whole, settle
 from harness.measure.turns import Call, Get, Player, Put, Step, Turn, Write, rows_of
 from harness.persistence import PooledSaver, setup_langgraph
+from harness.schema import CHECKPOINT_TABLES
 
 Saver: TypeAlias = BaseCheckpointSaver[Any]
 OnPostgres = Literal["ours", "stock", "floor"]
 ON_POSTGRES: Final[tuple[OnPostgres, ...]] = get_args(OnPostgres)
 """This project's saver, LangGraph's own, and the statements of ours through bare psycopg."""
-TABLES: Final = ("checkpoints", "checkpoint_blobs", "checkpoint_writes")
 _MODEL: Final = "model"
 """The thread that the planted ones are copies of."""
 _BALLAST: Final = 200
@@ -94,13 +94,13 @@ class PostgresThreads:
     async def plant(self) -> Planted:
         """Copy turn 0 for each thread."""
         self._ids = tuple(str(uuid4()) for _ in range(self._count))
-        await _copy(self.database, self._ids)
+        await copy_whole(self.database, _MODEL, self._ids)
         return Planted(self._player(), self._ids)
 
     async def rows(self) -> Counter[str]:
         """Count with plain SQL."""
         found: Counter[str] = Counter()
-        for table in TABLES:
+        for table in CHECKPOINT_TABLES:
             counting = sql.SQL("SELECT count(*) AS count FROM {} WHERE thread_id = ANY(%s)")
             query = counting.format(sql.Identifier(table))
             [row] = await self.database.read(query, [list(self._ids)])
@@ -122,25 +122,8 @@ async def prepare(database: Database, turn: Turn) -> None:
     await setup_langgraph(database)
     for step in play_saver(AsyncPostgresSaver(database.pool), turn).steps:
         await step(_MODEL, 0)
-    await _copy(database, [str(uuid4()) for _ in range(_BALLAST)])
-    async with database.pool.connection() as connection:
-        tables = sql.SQL(", ").join(map(sql.Identifier, TABLES))
-        await connection.execute(sql.SQL("VACUUM ANALYZE {}").format(tables))
-
-
-async def _copy(database: Database, ids: Sequence[str]) -> None:
-    async with database.pool.connection() as connection, connection.transaction():
-        # Nothing that is set up has to survive a crash; what is timed commits as configured.
-        await connection.execute("SET LOCAL synchronous_commit = off")
-        for table in TABLES:
-            await connection.execute(
-                sql.SQL(
-                    "INSERT INTO {} SELECT (jsonb_populate_record(one, "
-                    "jsonb_build_object('thread_id', id))).* "
-                    "FROM {} AS one, unnest(%s::text[]) AS id WHERE one.thread_id = %s"
-                ).format(*2 * [sql.Identifier(table)]),
-                [list(ids), _MODEL],
-            )
+    await copy_whole(database, _MODEL, [str(uuid4()) for _ in range(_BALLAST)])
+    await settle(database)
 
 
 def play_saver(saver: Saver, turn: Turn) -> Player:

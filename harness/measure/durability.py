@@ -5,10 +5,9 @@ by SIGKILL. That ends processes and leaves the operating system's page cache: it
 `fsync` or a loss of power.
 """
 
-import asyncio
 import logging
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Any, Final
 from uuid import uuid4
@@ -27,7 +26,7 @@ from harness.measure.plans import Plan
 from harness.measure.records import Results
 from harness.measure.running import Progress, completed, nothing_yet, silent
 from harness.persistence import PooledSaver, setup_langgraph
-from harness.provision import PostgresServer, Storage, provision
+from harness.provision import PostgresServer, Storage, provisioned
 
 _CONNECTIONS: Final = 24
 """More than a run asks for at once, so that none waits while the server lives."""
@@ -75,19 +74,11 @@ async def _victim(storage: Storage | None) -> AsyncIterator[PostgresServer | Non
         yield None
         return
     config = replace(ProvisionConfig.from_env(), url=None)
-    starting = asyncio.create_task(asyncio.to_thread(provision, config, storage=storage))
-    try:
-        server = await asyncio.shield(starting)
-    except asyncio.CancelledError:
-        (await starting).close()
-        raise
-    except ProvisionError:
-        yield None
-        return
-    try:
+    async with AsyncExitStack() as stack:
+        server = None
+        with suppress(ProvisionError):
+            server = await stack.enter_async_context(provisioned(config, storage=storage))
         yield server
-    finally:
-        await asyncio.shield(asyncio.to_thread(server.close))
 
 
 async def _kill_at_each(

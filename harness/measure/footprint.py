@@ -1,16 +1,17 @@
 """What threads occupy in LangGraph's tables of a scratch database: rows, bytes, disk, log."""
 
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from importlib import resources
-from typing import Final
+from typing import Any, Final
+
+from psycopg import AsyncConnection
 
 from harness.database import Database
-from harness.storage.postgres.sql import Blocks
+from harness.schema import CHECKPOINT_TABLES
+from harness.storage.postgres.sql import load
 
-SQL: Final = Blocks(
-    resources.files("harness.measure").joinpath("footprint.sql").read_text(encoding="utf-8")
-)
-TABLES: Final = ("checkpoints", "checkpoint_blobs", "checkpoint_writes")
+SQL: Final = load("footprint", package="harness.measure")
 _CROWD_BYTES: Final = 4_000_000
 """About how much is stored to see what stored bytes take on disk."""
 
@@ -35,7 +36,7 @@ async def footprint(database: Database, thread_id: str) -> Footprint:
 
 async def disk_bytes(database: Database) -> dict[str, int]:
     """Return what each table takes on the disk, with its indexes and what it keeps out of line."""
-    found = await database.read(SQL["disk"], {"tables": list(TABLES)})
+    found = await database.read(SQL["disk"], {"tables": list(CHECKPOINT_TABLES)})
     return {row["table"]: row["bytes"] for row in found}
 
 
@@ -68,20 +69,37 @@ async def copy_thread(database: Database, thread_id: str, copy: str, checkpoints
         checkpoints: How many.
     """
     named = {"thread_id": thread_id, "copy": copy}
-    async with database.transaction() as connection:
-        # Nothing that is set up has to survive a crash.
-        await connection.execute("SET LOCAL synchronous_commit = off")
+    async with _set_up(database) as connection:
         await connection.execute(SQL["copy_checkpoints"], {**named, "count": checkpoints})
         await connection.execute(SQL["copy_blobs"], named)
         await connection.execute(SQL["copy_writes"], named)
+
+
+async def copy_whole(database: Database, thread_id: str, copies: Sequence[str]) -> None:
+    """Copy all rows of a thread as often as there are new ids, in one transaction.
+
+    The rows of all copies are mixed as they come when as many conversations are held at once.
+    """
+    named = {"thread_id": thread_id, "copies": list(copies)}
+    async with _set_up(database) as connection:
+        await connection.execute(SQL["crowd_checkpoints"], named)
+        await connection.execute(SQL["crowd_blobs"], named)
+        await connection.execute(SQL["crowd_writes"], named)
+
+
+@asynccontextmanager
+async def _set_up(database: Database) -> AsyncIterator[AsyncConnection[Any]]:
+    """Lend a transaction whose rows need not survive a crash; what is timed is not done in it."""
+    async with database.transaction() as connection:
+        await connection.execute("SET LOCAL synchronous_commit = off")
+        yield connection
 
 
 async def disk_factor(database: Database, thread_id: str) -> float:
     """Return the bytes on disk for each stored byte where many threads like this one lie.
 
     A thread alone is no measure: most of what it has on disk is room in its pages. So it is copied
-    many times, rows of all copies mixed as they come when as many conversations are held at once,
-    and the files are weighed before and after. The copies stay.
+    many times, and the files are weighed before and after. The copies stay.
 
     Args:
         database: A scratch database.
@@ -91,11 +109,7 @@ async def disk_factor(database: Database, thread_id: str) -> float:
     stored = sum(there.stored_bytes.values())
     copies = max(_CROWD_BYTES // stored, 1)
     before = sum((await disk_bytes(database)).values())
-    async with database.transaction() as connection:
-        await connection.execute("SET LOCAL synchronous_commit = off")
-        named = {"thread_id": thread_id, "copies": copies}
-        await connection.execute(SQL["crowd_checkpoints"], named)
-        await connection.execute(SQL["crowd_blobs"], named)
-        await connection.execute(SQL["crowd_writes"], named)
+    names = [f"{number}{thread_id}" for number in range(1, copies + 1)]
+    await copy_whole(database, thread_id, names)
     after = sum((await disk_bytes(database)).values())
     return (after - before) / (copies * stored)

@@ -57,18 +57,18 @@ WHERE thread_id = %(thread_id)s AND checkpoint_id IN (
 -- Copies in the order in which as many conversations write that are held at once.
 -- statement: crowd_checkpoints
 INSERT INTO checkpoints
-SELECT (jsonb_populate_record(one, jsonb_build_object('thread_id', number || thread_id))).*
-FROM generate_series(1, %(copies)s) AS number, checkpoints AS one
-WHERE thread_id = %(thread_id)s ORDER BY checkpoint_id, number
+SELECT (jsonb_populate_record(one, jsonb_build_object('thread_id', copy.id))).*
+FROM unnest(%(copies)s::text[]) WITH ORDINALITY AS copy (id, number), checkpoints AS one
+WHERE thread_id = %(thread_id)s ORDER BY checkpoint_id, copy.number
 
 -- statement: crowd_blobs
 INSERT INTO checkpoint_blobs
-SELECT (jsonb_populate_record(one, jsonb_build_object('thread_id', number || thread_id))).*
-FROM generate_series(1, %(copies)s) AS number, checkpoint_blobs AS one
-WHERE thread_id = %(thread_id)s ORDER BY version, number
+SELECT (jsonb_populate_record(one, jsonb_build_object('thread_id', copy.id))).*
+FROM unnest(%(copies)s::text[]) WITH ORDINALITY AS copy (id, number), checkpoint_blobs AS one
+WHERE thread_id = %(thread_id)s ORDER BY version, copy.number
 
 -- statement: crowd_writes
 INSERT INTO checkpoint_writes
-SELECT (jsonb_populate_record(one, jsonb_build_object('thread_id', number || thread_id))).*
-FROM generate_series(1, %(copies)s) AS number, checkpoint_writes AS one
-WHERE thread_id = %(thread_id)s ORDER BY checkpoint_id, number
+SELECT (jsonb_populate_record(one, jsonb_build_object('thread_id', copy.id))).*
+FROM unnest(%(copies)s::text[]) WITH ORDINALITY AS copy (id, number), checkpoint_writes AS one
+WHERE thread_id = %(thread_id)s ORDER BY checkpoint_id, copy.number

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Final, Literal, get_args
 from harness.errors import ResultsError
 from harness.measure.growing import config_of, texts_of
 from harness.measure.long_threads import CutThread
-from harness.measure.paired import Samples, Subject, alternate, timed
+from harness.measure.names import CHECKPOINTS
+from harness.measure.paired import Subject, timed
 from harness.measure.records import Timing
+from harness.measure.timing import Timed, time_side_by_side
 
 if TYPE_CHECKING:
     from langgraph.types import StateSnapshot
@@ -66,31 +68,21 @@ async def time_reads(
     budget_s: float,
     on_sample: Callable[[], None] = lambda: None,
 ) -> None:
-    """Sample a read on all of these threads side by side, and keep whole rounds, come what may."""
+    """Sample a read on all of these threads side by side."""
 
-    def subject(thread: CutThread) -> Subject:
+    def sampled(thread: CutThread) -> Timed:
         case = ReadCase(thread, call)
-        return Subject(thread.channels, lambda: timed(case))
-
-    samples = [Samples() for _ in threads]
-    try:
-        await alternate(
-            [subject(thread) for thread in threads],
-            samples,
-            rounds=rounds,
-            budget_s=budget_s,
-            on_sample=on_sample,
+        return Timed(
+            subject=Subject(thread.channels, lambda: timed(case)),
+            workload=f"{call}_at_{thread.checkpoints}",
+            resource=CHECKPOINTS,
+            operations=1,
         )
-    finally:
-        into += [
-            Timing(
-                workload=f"{call}_at_{thread.checkpoints}",
-                resource="checkpoints",
-                subject=thread.channels,
-                operations=1,
-                samples_s=taken.seconds,
-                order=taken.order,
-            )
-            for thread, taken in zip(threads, samples, strict=True)
-            if taken.seconds
-        ]
+
+    await time_side_by_side(
+        [sampled(thread) for thread in threads],
+        into,
+        rounds=rounds,
+        budget_s=budget_s,
+        on_sample=on_sample,
+    )

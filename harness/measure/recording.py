@@ -14,7 +14,7 @@ from langgraph.checkpoint.base import (
 from langgraph.checkpoint.memory import InMemorySaver
 
 from harness.agents import DeterministicChatModel, build_agent
-from harness.measure.turns import Call, Get, Put, Turn, Write
+from harness.measure.turns import INLINE, Call, Get, Put, Turn, Write
 
 SAID: Final = (
     "My name is Alice and I live in Lisbon.",
@@ -23,8 +23,6 @@ SAID: Final = (
     "Shall I take a coat with me tomorrow?",
     "What's my name?",
 )
-_INLINE: Final = (str, int, float, bool, type(None))
-"""Values that the library keeps in the checkpoint's own row (`AsyncPostgresSaver.aput`)."""
 
 
 async def recorded_turn() -> Turn:
@@ -79,7 +77,7 @@ class _Listening(InMemorySaver):
                 metadata=cast("CheckpointMetadata", dict(metadata)),
                 changed=tuple(new_versions),
                 versions={channel: number - self._base for channel, number in numbers.items()},
-                blobs=sum(not isinstance(values.get(name), _INLINE) for name in new_versions),
+                blobs=sum(not isinstance(values.get(name), INLINE) for name in new_versions),
             )
         )
         self._puts += 1

@@ -4,13 +4,14 @@ from dataclasses import replace
 
 from harness.measure.backends import bind, plant
 from harness.measure.floors import bare
-from harness.measure.paired import OnProgress, Samples, alternate
+from harness.measure.paired import OnProgress
 from harness.measure.plans import Plan
 from harness.measure.pool import measure_cell
 from harness.measure.records import PoolCell, Results, Timing
 from harness.measure.running import Progress, completed, databases, nothing_yet, silent
 from harness.measure.sites import MemorySite, PostgresSite, Stage
-from harness.measure.subjects import NOTES, Candidate, candidates
+from harness.measure.subjects import NOTES, candidates
+from harness.measure.timing import Timed, time_side_by_side
 from harness.provision import PostgresServer
 
 
@@ -74,48 +75,26 @@ async def _time(
         progress = Progress(sum(len(c) * (r + 1) for r, c in work), on_progress)
         for seed, (rounds, group) in enumerate(work):
             ends_at = progress.done + len(group) * (rounds + 1)
-            await _time_group(
-                group, into, progress, rounds=rounds, budget_s=plan.budget_s, seed=seed
+            workload = group[0].workload
+            progress.label = f"{workload.resource}: {workload.name}"
+            await time_side_by_side(
+                [
+                    Timed(
+                        subject=candidate.subject,
+                        workload=candidate.workload.name,
+                        resource=candidate.workload.resource,
+                        operations=candidate.workload.operations,
+                        note=NOTES.get(candidate.subject.name, ""),
+                    )
+                    for candidate in group
+                ],
+                into,
+                rounds=rounds,
+                seed=seed,
+                budget_s=plan.budget_s,
+                on_sample=progress.step,
             )
             progress.done = ends_at
-
-
-async def _time_group(
-    group: list[Candidate],
-    into: list[Timing],
-    progress: Progress,
-    *,
-    rounds: int,
-    budget_s: float,
-    seed: int,
-) -> None:
-    """Sample side by side, and keep the whole rounds of it, whatever happens."""
-    samples = [Samples() for _ in group]
-    workload = group[0].workload
-    progress.label = f"{workload.resource}: {workload.name}"
-    try:
-        await alternate(
-            [candidate.subject for candidate in group],
-            samples,
-            rounds=rounds,
-            seed=seed,
-            budget_s=budget_s,
-            on_sample=progress.step,
-        )
-    finally:
-        into += [
-            Timing(
-                workload=candidate.workload.name,
-                resource=candidate.workload.resource,
-                subject=candidate.subject.name,
-                operations=candidate.workload.operations,
-                samples_s=taken.seconds,
-                order=taken.order,
-                note=NOTES.get(candidate.subject.name, ""),
-            )
-            for candidate, taken in zip(group, samples, strict=True)
-            if taken.seconds
-        ]
 
 
 async def _watch(

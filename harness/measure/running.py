@@ -46,7 +46,7 @@ async def databases(
             scratch = await stack.enter_async_context(ScratchDatabases(server.url))
             for size in pool_sizes:
                 url = await stack.enter_async_context(scratch.clone())
-                lent.append(await stack.enter_async_context(_pooled(url, size)))
+                lent.append(await stack.enter_async_context(pooled(url, size)))
         yield lent
 
 
@@ -58,10 +58,11 @@ async def one_database(
     async with AsyncExitStack() as stack:
         scratch = await stack.enter_async_context(ScratchDatabases(server.url))
         url = await stack.enter_async_context(scratch.clone())
-        yield [await stack.enter_async_context(_pooled(url, size)) for size in pool_sizes]
+        yield [await stack.enter_async_context(pooled(url, size)) for size in pool_sizes]
 
 
-def _pooled(url: str, size: int | None) -> Database:
+def pooled(url: str, size: int | None) -> Database:
+    """Return a scratch database behind a full pool of this size (None: by default)."""
     config = DatabaseConfig.for_scratch(url)
     if size is not None:
         config = replace(config, pool_min_size=size, pool_max_size=size)

@@ -10,7 +10,6 @@ from harness.errors import ResultsError
 from harness.measure.conversations import Conversation, Planted, Threads, check
 from harness.measure.turns import Get, Player, Put, Turn, Write, rows_of
 
-"""What timings of savers call their resource."""
 CALLS: Final = ("put", "writes", "get", "list")
 
 _Act = Callable[[Player, str, int], Awaitable[object]]

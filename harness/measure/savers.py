@@ -18,13 +18,14 @@ from harness.measure.conversations import (
 )
 from harness.measure.driving import Load, drive
 from harness.measure.names import CHECKPOINTS
-from harness.measure.paired import OnProgress, Samples, Subject, alternate, orders, timed
+from harness.measure.paired import OnProgress, Subject, orders, timed
 from harness.measure.plans import Plan
 from harness.measure.recording import recorded_turn
 from harness.measure.records import PoolCell, Results, Timing
 from harness.measure.running import Progress, completed, nothing_yet, one_database, silent
 from harness.measure.saver_workloads import SaverCase, conversation
 from harness.measure.subjects import NOTES
+from harness.measure.timing import Timed, time_side_by_side
 from harness.measure.turns import Turn
 from harness.provision import PostgresServer
 
@@ -131,33 +132,24 @@ async def measure_saver(threads: PostgresThreads, duration_s: float) -> PoolCell
 async def _alone(
     database: Database, turn: Turn, plan: SaversPlan, into: list[Timing], progress: Progress
 ) -> None:
-    """Time one conversation, side by side with memory; keep the whole rounds of it."""
+    """Time one conversation, side by side with memory."""
     workload = conversation(turn, plan.alone_turns)
-    names = ["memory", *ON_POSTGRES]
-    threads: list[Threads] = [
-        MemoryThreads(turn, workload.threads),
-        *(PostgresThreads(database, turn, name, workload.threads) for name in ON_POSTGRES),
+    threads: list[tuple[str, Threads]] = [
+        ("memory", MemoryThreads(turn, workload.threads)),
+        *((name, PostgresThreads(database, turn, name, workload.threads)) for name in ON_POSTGRES),
     ]
-    cases = [SaverCase(each, workload) for each in threads]
-    samples = [Samples() for _ in names]
-    try:
-        await alternate(
-            [Subject(name, partial(timed, case)) for name, case in zip(names, cases, strict=True)],
-            samples,
-            rounds=plan.alone_rounds,
-            on_sample=progress.step,
-        )
-    finally:
-        into += [
-            Timing(
+    await time_side_by_side(
+        [
+            Timed(
+                subject=Subject(name, partial(timed, SaverCase(one, workload))),
                 workload=workload.name,
                 resource=CHECKPOINTS,
-                subject=name,
                 operations=workload.operations,
-                samples_s=taken.seconds,
-                order=taken.order,
                 note=NOTES.get(name, ""),
             )
-            for name, taken in zip(names, samples, strict=True)
-            if taken.seconds
-        ]
+            for name, one in threads
+        ],
+        into,
+        rounds=plan.alone_rounds,
+        on_sample=progress.step,
+    )

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Final, get_args
+from typing import Final
 
 from harness.measure.agent_plans import StoresPlan
-from harness.measure.agent_records import Disturbance, StoreMix
+from harness.measure.agent_records import DISTURBANCES, StoreMix
 from harness.measure.contract_run import ContractFailedToRun, run_contract
 from harness.measure.paired import OnProgress, Samples, Subject, alternate, timed
 from harness.measure.plans import Plan
@@ -18,10 +18,10 @@ from harness.measure.running import completed, nothing_yet, silent
 from harness.measure.store_mix import MixCase, documents
 from harness.measure.store_sites import StoreSite, open_sites
 from harness.measure.store_work import StoreCase, StoreWork, store_works
+from harness.measure.timing import Timed, time_side_by_side
 from harness.provision import PostgresServer
 
 SUITE: Final = "harness.measure.suites.stores"
-DISTURBANCES: Final[tuple[Disturbance, ...]] = get_args(Disturbance)
 _WARM_UP: Final = 1
 
 
@@ -131,32 +131,23 @@ async def _time(
     seed: int,
     total: int,
 ) -> None:
-    """Sample all stores at one work, and keep the whole rounds of it, whatever happens."""
-    samples = [Samples() for _ in sites]
-    subjects = [Subject(site.name, partial(timed, StoreCase(site, work))) for site in sites]
-    try:
-        await alternate(
-            subjects,
-            samples,
-            rounds=plan.rounds,
-            warm_up=_WARM_UP,
-            seed=seed,
-            budget_s=plan.budget_s,
-            on_sample=partial(found.sampled, f"{work.operations} x {work.operation}", total),
-        )
-    finally:
-        found.timings += [
-            Timing(
+    """Sample all stores at one work."""
+    await time_side_by_side(
+        [
+            Timed(
+                subject=Subject(site.name, partial(timed, StoreCase(site, work))),
                 workload=work.name,
                 resource="store",
-                subject=site.name,
                 operations=work.operations,
-                samples_s=taken.seconds,
-                order=taken.order,
             )
-            for site, taken in zip(sites, samples, strict=True)
-            if taken.seconds
-        ]
+            for site in sites
+        ],
+        found.timings,
+        rounds=plan.rounds,
+        seed=seed,
+        budget_s=plan.budget_s,
+        on_sample=partial(found.sampled, f"{work.operations} x {work.operation}", total),
+    )
 
 
 async def _disturb(sites: list[StoreSite], plan: StoresPlan, found: _Found, *, total: int) -> None:

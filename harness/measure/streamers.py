@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final
 from uuid import uuid4
 
@@ -14,12 +14,12 @@ from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
 
 from harness.agents import DeterministicChatModel, build_agent
 from harness.agents.graph import Graph, Saver
-from harness.config import DatabaseConfig
 from harness.database import Database
 from harness.errors import ResultsError
 from harness.faults.far import far
 from harness.measure.agent_records import Durability
 from harness.measure.paired import collection_paused
+from harness.measure.running import pooled
 from harness.persistence import PooledSaver
 
 QUESTION: Final = "What is the weather like in Lisbon today?"
@@ -140,12 +140,7 @@ async def streamers(
             used = database
             if network_ms:
                 url = await stack.enter_async_context(far(str(database.config.url), network_ms))
-                config = replace(
-                    DatabaseConfig.for_scratch(url),
-                    pool_min_size=pool_size,
-                    pool_max_size=pool_size,
-                )
-                used = await stack.enter_async_context(Database(config, name="far"))
+                used = await stack.enter_async_context(pooled(url, pool_size))
             ours, stock = PooledSaver(used), AsyncPostgresSaver(used.pool)
             lent += [
                 Streamer("ours", lambda: ours, pool_size, Stored(database)),

@@ -5,13 +5,11 @@ far better than an answer does. Here both sides say something new, a sentence or
 """
 
 from random import Random
-from typing import Any, Final
+from typing import Final
 
-from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
-from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
-from langchain_core.outputs import ChatGeneration, ChatResult
+from langchain_core.messages import BaseMessage, HumanMessage
 
+from harness.agents import DeterministicChatModel
 from harness.agents.prompts import SUMMARIZE
 
 _PROSE: Final = (
@@ -42,38 +40,20 @@ def answered(turn: int) -> str:
     return _prose(f"model {turn}", sentences=(2, 4))
 
 
-class TalkingModel(BaseChatModel):
+class TalkingModel(DeterministicChatModel):
     """A chat model that answers turn by turn, and sums each up in a few words."""
 
     @property
     def _llm_type(self) -> str:
         return "harness-talking"
 
-    def _generate(
-        self,
-        messages: list[BaseMessage],
-        stop: list[str] | None = None,
-        run_manager: CallbackManagerForLLMRun | None = None,
-        **kwargs: Any,
-    ) -> ChatResult:
-        del stop, run_manager, kwargs
+    def reply(self, messages: list[BaseMessage]) -> str:
+        """Return the answer of the turn that the last human message begins."""
         human = [str(message.text) for message in messages if isinstance(message, HumanMessage)]
         text = human[-1]
         if text.startswith(SUMMARIZE):
-            reply = " ".join(text.removeprefix(SUMMARIZE).split()[:6])
-        else:
-            reply = answered(len(human))
-        return ChatResult(generations=[ChatGeneration(message=AIMessage(content=reply))])
-
-    async def _agenerate(
-        self,
-        messages: list[BaseMessage],
-        stop: list[str] | None = None,
-        run_manager: AsyncCallbackManagerForLLMRun | None = None,
-        **kwargs: Any,
-    ) -> ChatResult:
-        del run_manager  # the inherited one takes a thread, which costs more than the reply
-        return self._generate(messages, stop, **kwargs)
+            return " ".join(text.removeprefix(SUMMARIZE).split()[:6])
+        return answered(len(human))
 
 
 def _prose(seed: str, *, sentences: tuple[int, int]) -> str:

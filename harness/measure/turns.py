@@ -7,10 +7,13 @@ turn finds what the one before has left.
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import ChannelVersions, Checkpoint, CheckpointMetadata
+
+INLINE: Final = (str, int, float, bool, type(None))
+"""Values that the library keeps in the checkpoint's own row (`AsyncPostgresSaver.aput`)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,6 @@ the state is a chat's.
 import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cache
-from importlib import resources
 from typing import Any, Final, TypeVar
 
 from langchain_core.runnables import RunnableConfig
@@ -29,13 +28,15 @@ from psycopg.rows import DictRow
 from psycopg.types.json import Jsonb
 
 from harness.database.connections import Pool
-from harness.storage.postgres.sql import Blocks
+from harness.storage.postgres.sql import load
 
 RowT = TypeVar("RowT", bound=tuple[Any, ...])
 
-SQL: Final = Blocks(
-    resources.files("harness.persistence").joinpath("checkpoints.sql").read_text(encoding="utf-8")
-)
+SQL: Final = load("checkpoints", package="harness.persistence")
+SELECT: Final = " ".join(AsyncPostgresSaver.SELECT_SQL.split())
+"""What the stock saver reads of a checkpoint."""
+ONE: Final = SELECT + " " + SQL["one"]
+NEWEST: Final = SELECT + " " + SQL["newest"]
 MOST_VALUES: Final = 8
 """Rows that travel as values. Each number of them is a statement of its own, to be prepared on each
 connection; and psycopg parses anew, on each call, what has more than 50 parameters."""
@@ -77,8 +78,7 @@ class DirectSaver(AsyncPostgresSaver):
             "checkpoint_ns": configurable.get("checkpoint_ns", ""),
             "checkpoint_id": checkpoint_id,
         }
-        which = SQL["one"] if checkpoint_id else SQL["newest"]
-        row = await self._answer(f"{SELECT} {which}", params)
+        row = await self._answer(ONE if checkpoint_id else NEWEST, params)
         if row is None:
             return None
         if row["checkpoint"]["v"] < _OLD and row["parent_checkpoint_id"]:
@@ -208,10 +208,6 @@ class DirectSaver(AsyncPostgresSaver):
             parent_config=_config(row, parent_id) if parent_id else None,
             pending_writes=self._load_writes(row["pending_writes"]),
         )
-
-
-SELECT: Final = " ".join(AsyncPostgresSaver.SELECT_SQL.split())
-"""What the stock saver reads of a checkpoint."""
 
 
 def statement(name: str, row: str, rows: int) -> str:

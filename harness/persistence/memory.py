@@ -42,7 +42,8 @@ class _Followed:
 
     def prune(self, thread_id: str, keeping: Keeping, now: datetime) -> Pruned:
         """Shorten a thread's histories."""
-        if thread_id not in self._saver.storage:
+        rows = sum(map(len, self._saver.storage.get(thread_id, {}).values()))
+        if rows <= keeping.keep:  # all stay, and reading them is most of the work
             return Pruned()
         thread = _Thread(self._saver, thread_id)
         settlement = settle(thread.links(), newest(keeping, now))
@@ -82,7 +83,7 @@ class _Thread:
         """Delete what goes, or only count it."""
         doomed = {namespace: list(self._spaces[namespace]) for namespace in settlement.calls}
         doomed |= settlement.gone
-        pruned = Pruned(threads=int(bool(settlement)))
+        pruned = Pruned()
         for namespace, gone in doomed.items():
             pruned += self._delete(namespace, frozenset(gone), dry_run=dry_run)
         if not dry_run:

@@ -3,7 +3,6 @@
 import asyncio
 import hashlib
 import random
-from importlib import resources
 from time import monotonic
 from typing import Final
 
@@ -18,11 +17,9 @@ from harness.database import Database
 from harness.database.conninfo import bounded, reason
 from harness.errors import DatabaseUnavailable, OutcomeUnknown, Overloaded
 from harness.schema import LANGGRAPH_TABLES
-from harness.storage.postgres.sql import Blocks
+from harness.storage.postgres.sql import load
 
-SQL: Final = Blocks(
-    resources.files("harness.persistence").joinpath("setup.sql").read_text(encoding="utf-8")
-)
+SQL: Final = load("setup", package="harness.persistence")
 LOCK_KEY: Final = int.from_bytes(hashlib.sha256(b"harness:langgraph").digest()[:7])
 """Key of the advisory lock that whoever sets up holds."""
 _NEEDED: Final = frozenset(LANGGRAPH_TABLES) - {"vector_migrations", "store_vectors"}

@@ -1,6 +1,8 @@
 """From settings to a running PostgreSQL: one that is there, one in a container, or our own."""
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
 
 from harness.config import ProvisionConfig
 from harness.provision.embedded import EmbeddedServer, Storage
@@ -16,6 +18,7 @@ __all__ = [
     "Storage",
     "describe",
     "provision",
+    "provisioned",
 ]
 
 
@@ -49,3 +52,24 @@ def provision(
         server.close()
         raise
     return server
+
+
+@asynccontextmanager
+async def provisioned(
+    config: ProvisionConfig, *, storage: Storage = "tmpfs"
+) -> AsyncGenerator[PostgresServer, None]:
+    """Lend a server, as `provision`; it is started and closed beside the event loop.
+
+    Raises:
+        ProvisionError: The server cannot be reached or started; nothing is left running.
+    """
+    starting = asyncio.create_task(asyncio.to_thread(provision, config, storage=storage))
+    try:
+        server = await asyncio.shield(starting)
+    except asyncio.CancelledError:
+        (await starting).close()  # a thread cannot be cancelled, but what it made be undone
+        raise
+    try:
+        yield server
+    finally:
+        await asyncio.shield(asyncio.to_thread(server.close))

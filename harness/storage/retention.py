@@ -47,10 +47,6 @@ class Settlement:
     lost: dict[str, dict[str, list[str]]] = field(default_factory=dict)
     """Of those, by channel, the checkpoints that stay but from which it is not rebuilt any more."""
 
-    def __bool__(self) -> bool:
-        """Whether anything goes."""
-        return bool(self.calls or self.gone)
-
 
 def time_of(text: str | None) -> datetime | None:
     """Return the time that a checkpoint's `ts` tells, None if it tells none."""

@@ -17,13 +17,14 @@ from harness.contract.langgraph_store import QUESTIONS
 from harness.contract.store_differences import IN_MEMORY, POSTGRES, STORE_DIFFERENCES
 from harness.errors import ResultsError
 from harness.measure.agent_plans import AGENTS_QUICK, StoresPlan
+from harness.measure.agent_records import DISTURBANCES
 from harness.measure.contract_run import run_contract
 from harness.measure.names import OURS_IN_MEMORY, STORES
 from harness.measure.plans import QUICK
 from harness.measure.records import load, save
 from harness.measure.store_sites import StockMemorySite
 from harness.measure.store_work import StoreCase, store_works
-from harness.measure.stores import DISTURBANCES, measure_stores
+from harness.measure.stores import measure_stores
 from harness.provision import PostgresServer
 
 PLAN = replace(

@@ -14,6 +14,7 @@ from harness.analysis.style import (
     Picture,
     bare,
     colour_of,
+    draw_mark,
     nothing,
     picture,
     styled,
@@ -66,20 +67,7 @@ def contract_matrix(results: Results) -> Picture:
         axes.axhline(y + 0.5, color=FAINT, linewidth=0.5)
         for column, backend in enumerate(backends):
             mark, colour = _MARKS.get(str(promises.loc[number, backend]), ("\u2013", GREY))
-            broken = colour == VERMILLION
-            axes.text(
-                _column(column),
-                y,
-                mark,
-                ha="center",
-                va="center",
-                color="white" if broken else colour,
-                fontsize=11,
-                fontweight="bold",
-                bbox={"boxstyle": "round,pad=0.15", "facecolor": VERMILLION, "edgecolor": "none"}
-                if broken
-                else None,
-            )
+            draw_mark(axes, _column(column), y, mark, colour, boxed=colour == VERMILLION)
     for column, backend in enumerate(backends):
         axes.text(_column(column), -0.35, backend, ha="center", fontweight="bold")
     axes.set(xlim=(-0.25, _column(len(backends)) - 0.4), ylim=(len(rows) - 0.4, -0.9))

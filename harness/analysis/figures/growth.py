@@ -19,7 +19,6 @@ from harness.analysis.growth import (
     turn_costs,
     turn_message,
 )
-from harness.analysis.statistics import Estimate
 from harness.analysis.style import (
     BLUE,
     FAINT,
@@ -33,6 +32,7 @@ from harness.analysis.style import (
     nothing,
     picture,
     readable,
+    steps_grid,
     styled,
 )
 from harness.analysis.words import counted, listed, size, tick_ms
@@ -66,7 +66,7 @@ def thread_growth(results: Results) -> Picture:
             if len(line):
                 _growth_line(axes, line, colour, durability)
         log_axis(axes.yaxis, low / 1.5, high * 1.8, size)
-        _steps_axis(axes, sorted(set(frame["turns"])), "turns")
+        steps_grid(axes, frame["turns"], "turns")
     handles, labels = panels[0].get_legend_handles_labels()
     panels[0].legend(handles, labels, frameon=False, fontsize=9, loc="upper left")
     return figure
@@ -130,7 +130,7 @@ def read_latency(results: Results) -> Picture:
         height_in=3.0,
     )
     panels = figure.subplots(1, 2, sharey=True, squeeze=False)[0]
-    ends = [one for _, _, _, ms in found for one in (ms.value, *_ends(ms))]
+    ends = [one for _, _, _, ms in found for one in (ms.value, *ms.ends)]
     for axes, (call, words) in zip(panels, READS.items(), strict=True):
         axes.set_title(words)
         for channels, colour in _CHANNELS.items():
@@ -145,9 +145,9 @@ def read_latency(results: Results) -> Picture:
                 label=KINDS[channels],
             )
             for n, ms in here:
-                axes.plot([n, n], _ends(ms), color=colour, linewidth=1.4)
+                axes.plot([n, n], ms.ends, color=colour, linewidth=1.4)
         log_axis(axes.yaxis, min(ends) / 1.3, max(ends) * 1.4, tick_ms)
-        _steps_axis(axes, sorted({n for _, _, n, _ in found}), "checkpoints")
+        steps_grid(axes, {n for _, _, n, _ in found}, "checkpoints")
     panels[0].legend(frameon=False, fontsize=9, loc="upper left")
     return figure
 
@@ -249,16 +249,3 @@ def _growth_line(axes: Axes, line: pd.DataFrame, colour: str, label: str) -> Non
         linestyle=(0, (1, 2)),
         alpha=0.8,
     )
-
-
-def _steps_axis(axes: Axes, steps: list[int], label: str) -> None:
-    axes.set_xscale("log")
-    axes.set_xlim(steps[0] / 1.25, steps[-1] * 1.25)
-    axes.set_xticks(steps, [f"{step:,}" for step in steps])
-    axes.minorticks_off()
-    axes.grid(visible=True, color=FAINT)
-    axes.set_xlabel(label)
-
-
-def _ends(ms: Estimate) -> list[float]:
-    return [ms.interval.low, ms.interval.high] if ms.interval else [ms.value, ms.value]

@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
-from matplotlib.ticker import NullFormatter, NullLocator
 
 from harness.analysis.frames import pool_frame
 from harness.analysis.statistics import significant
@@ -25,6 +24,7 @@ from harness.analysis.style import (
     nothing,
     picture,
     readable,
+    steps_axis,
     styled,
 )
 from harness.analysis.words import counted, milliseconds, tick_ms
@@ -315,11 +315,7 @@ def _callers_axis(axes: Axes, frame: pd.DataFrame, *, most: int = 5) -> None:
     for c in reversed(measured[:-1]):  # from the right, where they are densest
         if np.log(callers[-1] / c) >= np.log(measured[-1] / measured[0]) / most:
             callers.append(c)
-    axes.set_xscale("log")
-    axes.set_xticks(callers, [f"{c:,}" for c in callers])
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_minor_formatter(NullFormatter())
-    axes.set_xlabel("concurrent callers")
+    steps_axis(axes, callers, "concurrent callers")
 
 
 def _label_ends(axes: Axes, ends: Sequence[tuple[float, str, str]], x: float) -> None:

@@ -15,6 +15,7 @@ from harness.analysis.style import (
     INK,
     VERMILLION,
     Picture,
+    named_rows,
     nothing,
     picture,
     readable,
@@ -72,12 +73,8 @@ def ratios_of(found: Sequence[Comparison], message: str) -> Picture:
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.xaxis.set_minor_locator(NullLocator())
     axes.grid(axis="x")
-    axes.set_yticks(
-        range(len(rows)), ["" if isinstance(row, str) else row.resource for row in rows]
-    )
+    named_rows(axes, ["" if isinstance(row, str) else row.resource for row in rows])
     axes.set_ylim(len(rows) - 0.4, -0.6)
-    axes.spines["left"].set_visible(False)
-    axes.tick_params(axis="y", length=0)
     return figure
 
 
@@ -117,12 +114,19 @@ def _draw(axes: Axes, y: int, row: Comparison) -> list[float]:
     """Draw one line and return the ends that the axis must hold."""
     ratio = row.ratio
     colour = _COLOURS.get(row.verdict or "", GREY) if row.at_most else BLUE
-    low, high = _ends(ratio)
-    axes.plot([low, high], [y, y], color=colour, linewidth=3)
-    axes.scatter(ratio.value, y, s=46, color=colour, zorder=3)
-    if row.at_most:
-        axes.plot([row.at_most] * 2, [y - 0.38, y + 0.38], color=INK, linewidth=1.6)
     told = f"   {row.verdict} (\u2264 {row.at_most:g})" if row.at_most else ""
+    draw_ratio(axes, y, ratio, colour, told, tick=row.at_most)
+    return [*ratio.ends, *([row.at_most] if row.at_most else [])]
+
+
+def draw_ratio(
+    axes: Axes, y: int, ratio: Estimate, colour: str, told: str, *, tick: float | None
+) -> None:
+    """Draw a ratio with its interval and its target's tick; what is told of it stands beside."""
+    axes.plot(ratio.ends, [y, y], color=colour, linewidth=3)
+    axes.scatter(ratio.value, y, s=46, color=colour, zorder=3)
+    if tick:
+        axes.plot([tick] * 2, [y - 0.38, y + 0.38], color=INK, linewidth=1.6)
     axes.annotate(
         f"{times(ratio.value)}{told}",
         (1.01, y),
@@ -131,9 +135,3 @@ def _draw(axes: Axes, y: int, row: Comparison) -> list[float]:
         fontsize=9.5,
         color=readable(colour),
     )
-    return [low, high, *([row.at_most] if row.at_most else [])]
-
-
-def _ends(ratio: Estimate) -> tuple[float, float]:
-    interval = ratio.interval
-    return (interval.low, interval.high) if interval else (ratio.value, ratio.value)

@@ -5,7 +5,7 @@ from typing import Final
 
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator, NullFormatter, NullLocator, PercentFormatter
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from harness.analysis.figures.ratios import ratios_of
 from harness.analysis.savers import (
@@ -25,6 +25,7 @@ from harness.analysis.style import (
     nothing,
     picture,
     readable,
+    steps_axis,
     styled,
 )
 from harness.analysis.words import counted, times
@@ -56,7 +57,7 @@ def saver_throughput(results: Results) -> Picture:
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
     axes.set_ylabel("operations per second")
     axes.grid(axis="y")
-    _sizes_axis(axes, frame)
+    steps_axis(axes, frame["pool_size"], "connections in the pool")
     return figure
 
 
@@ -88,7 +89,7 @@ def saver_connections(results: Results) -> Picture:
     right.yaxis.set_major_formatter(PercentFormatter(1.0))
     for axes in (left, right):
         axes.grid(axis="y")
-        _sizes_axis(axes, frame)
+        steps_axis(axes, frame["pool_size"], "connections in the pool")
     return figure
 
 
@@ -193,15 +194,6 @@ def _line(
             color=readable(colour),
             annotation_clip=False,
         )
-
-
-def _sizes_axis(axes: Axes, frame: pd.DataFrame) -> None:
-    sizes = sorted({int(size) for size in frame["pool_size"]})
-    axes.set_xscale("log")
-    axes.set_xticks(sizes, [f"{size:,}" for size in sizes])
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_minor_formatter(NullFormatter())
-    axes.set_xlabel("connections in the pool")
 
 
 def _callers(frame: pd.DataFrame) -> int:

@@ -10,7 +10,6 @@ from matplotlib.axes import Axes
 from harness.analysis.frames import timings_frame
 from harness.analysis.statistics import NOT_ENOUGH_DATA, Estimate
 from harness.analysis.stores import (
-    DISTURBANCES,
     answer_frame,
     answer_message,
     disturbance_message,
@@ -18,6 +17,7 @@ from harness.analysis.stores import (
     slowest_ratio,
     store_ratios,
     store_workload,
+    stores_asked,
     stores_in,
     workload_place,
 )
@@ -30,7 +30,9 @@ from harness.analysis.style import (
     VERMILLION,
     Picture,
     bare,
+    draw_mark,
     log_axis,
+    named_rows,
     nothing,
     picture,
     readable,
@@ -38,6 +40,7 @@ from harness.analysis.style import (
 )
 from harness.analysis.words import milliseconds, span, tick_ms, times
 from harness.contract.store_differences import IN_MEMORY, POSTGRES
+from harness.measure.agent_records import DISTURBANCES
 from harness.measure.names import OURS, OURS_IN_MEMORY
 from harness.measure.records import Results
 
@@ -60,13 +63,14 @@ _BROKEN: Final = {
 def store_matrix(results: Results) -> Picture:
     """Question by store: yes, differs as declared, or unexpectedly not."""
     answers = answer_frame(results)
-    stores = [column for column in answers.columns if column != "question"]
+    stores = stores_asked(answers)
     if not stores:
         return nothing(answer_message(results))
     figure = picture(
         answer_message(results),
         "Each line is a question of the store contract, as it was answered in this run. "
-        "\u2713 yes   \u2260 differs, as declared   \u2717 unexpectedly not   \u2013 not asked",
+        "\u2713\u00a0yes   \u2260\u00a0differs, as declared   \u2717\u00a0unexpectedly\u00a0not   "
+        "\u2013\u00a0not asked",
         height_in=len(answers) * _ROW_IN + 0.7,
     )
     axes = figure.subplots()
@@ -77,20 +81,7 @@ def store_matrix(results: Results) -> Picture:
         axes.axhline(y + 0.5, color=FAINT, linewidth=0.5)
         for column, store in enumerate(stores):
             mark, colour = _MARKS.get(str(row[store]), ("\u2013", GREY))
-            unexpected = row[store] == "no"
-            axes.text(
-                _column(column),
-                y,
-                mark,
-                ha="center",
-                va="center",
-                color="white" if unexpected else colour,
-                fontsize=11,
-                fontweight="bold",
-                bbox={"boxstyle": "round,pad=0.15", "facecolor": colour, "edgecolor": "none"}
-                if unexpected
-                else None,
-            )
+            draw_mark(axes, _column(column), y, mark, colour, boxed=row[store] == "no")
     for column, store in enumerate(stores):
         axes.text(
             _column(column),
@@ -141,10 +132,8 @@ def store_timings(results: Results) -> Picture:
                 va="center",
                 fontsize=9.5,
             )
-    axes.set_yticks(range(len(rows)), [store_workload(str(w), int(n)) for w, n in rows])
+    named_rows(axes, [store_workload(str(w), int(n)) for w, n in rows])
     axes.set_ylim(len(rows) - 0.5, -0.6)
-    axes.spines["left"].set_visible(False)
-    axes.tick_params(axis="y", length=0)
     times_ms = medians.to_numpy()
     low, high = float(np.nanmin(times_ms)), float(np.nanmax(times_ms))
     log_axis(axes.xaxis, low / 1.5, high * 1.5, tick_ms)
@@ -170,12 +159,8 @@ def store_mix(results: Results) -> Picture:
     for y in range(1, len(frame)):
         if stores[y - 1] != stores[y]:
             axes.axhline(y - 0.5, color=FAINT, linewidth=1)
-    axes.set_yticks(
-        range(len(frame)), [_mix_label(stores, disturbances, y) for y in range(len(frame))]
-    )
+    named_rows(axes, [_mix_label(stores, disturbances, y) for y in range(len(frame))])
     axes.set_ylim(len(frame) - 0.4, -0.6)
-    axes.spines["left"].set_visible(False)
-    axes.tick_params(axis="y", length=0)
     if ends:
         log_axis(axes.xaxis, min(ends) / 1.3, max(ends) * 1.3, tick_ms)
     return figure

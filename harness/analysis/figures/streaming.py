@@ -5,7 +5,7 @@ from typing import Final
 import pandas as pd
 from matplotlib.axes import Axes
 
-from harness.analysis.figures.ratios import ratios_of
+from harness.analysis.figures.ratios import draw_ratio, ratios_of
 from harness.analysis.statistics import TIMES
 from harness.analysis.streaming import (
     AT_LEAST,
@@ -20,17 +20,16 @@ from harness.analysis.streaming import (
 )
 from harness.analysis.style import (
     BLUE,
-    FAINT,
     GREEN,
     GREY,
-    INK,
     ORANGE,
     VERMILLION,
     Picture,
     log_axis,
+    named_rows,
     nothing,
     picture,
-    readable,
+    steps_grid,
     styled,
 )
 from harness.analysis.words import counted, listed, milliseconds, tick_ms, times
@@ -68,7 +67,7 @@ def turn_times(results: Results, moment: Moment = "total") -> Picture:
             away = f"{network_ms:g} ms away" if network_ms else "near"
             axes.set_title(f"{durability}, {away}")
             log_axis(axes.yaxis, low / 1.3, high * 1.3, tick_ms)
-            _conversations_axis(axes, frame)
+            steps_grid(axes, frame["conversations"])
             for subject in SUBJECTS:
                 _line(axes, here[here["subject"] == subject], subject, moment)
     for axes in panels[-1]:
@@ -134,31 +133,14 @@ def far_throughput(results: Results) -> Picture:
     most = AT_LEAST
     for y, (_, ratio, told) in enumerate(found):
         colour = _VERDICTS.get(told, GREY)
-        low, high = (
-            (ratio.interval.low, ratio.interval.high)
-            if ratio.interval
-            else (ratio.value, ratio.value)
-        )
-        most = max(most, high)
-        axes.plot([low, high], [y, y], color=colour, linewidth=3)
-        axes.scatter(ratio.value, y, s=46, color=colour, zorder=3)
-        axes.plot([AT_LEAST] * 2, [y - 0.35, y + 0.35], color=INK, linewidth=1.6)
-        axes.annotate(
-            f"{times(ratio.value)}   {told} (\u2265 {AT_LEAST:g})",
-            (1.01, y),
-            xycoords=("axes fraction", "data"),
-            va="center",
-            fontsize=9.5,
-            color=readable(colour),
-        )
+        most = max(most, *ratio.ends)
+        draw_ratio(axes, y, ratio, colour, f"   {told} (\u2265 {AT_LEAST:g})", tick=AT_LEAST)
     axes.axvline(1, color=GREY, linewidth=1, linestyle=(0, (2, 3)), zorder=0)
-    axes.set_yticks(range(len(found)), [cell.durability for cell, _, _ in found])
+    named_rows(axes, [cell.durability for cell, _, _ in found])
     axes.set_ylim(len(found) - 0.5, -0.5)
     axes.set_xlim(0, most * 1.1)
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:g} {TIMES}")
     axes.grid(axis="x")
-    axes.spines["left"].set_visible(False)
-    axes.tick_params(axis="y", length=0)
     return figure
 
 
@@ -184,12 +166,3 @@ def _line(axes: Axes, here: pd.DataFrame, subject: str, moment: Moment) -> None:
         x, middle, here[f"{moment}_p95_ms"].to_numpy(), color=colour, alpha=0.12, linewidth=0
     )
     axes.plot(x, middle, marker="o", markersize=4, color=colour, label=SUBJECTS[subject])
-
-
-def _conversations_axis(axes: Axes, frame: pd.DataFrame) -> None:
-    steps = sorted(set(frame["conversations"]))
-    axes.set_xscale("log")
-    axes.set_xlim(steps[0] / 1.25, steps[-1] * 1.25)
-    axes.set_xticks(steps, [str(step) for step in steps])
-    axes.minorticks_off()
-    axes.grid(visible=True, color=FAINT)

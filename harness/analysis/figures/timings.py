@@ -15,6 +15,7 @@ from harness.analysis.style import (
     Picture,
     colour_of,
     log_axis,
+    named_rows,
     nothing,
     picture,
     readable,
@@ -63,15 +64,10 @@ def create_timings(results: Results, workload: str = "create_sequential") -> Pic
         )
         if y and strips[y - 1][0] != resource:
             axes.axhline(y - 0.5, color=FAINT, linewidth=1)
-    axes.set_yticks(
-        range(len(strips)),
-        [_strip_label(strips, y) for y in range(len(strips))],
-    )
+    named_rows(axes, [_strip_label(strips, y) for y in range(len(strips))])
     for label, (_, subject, _) in zip(axes.get_yticklabels(), strips, strict=True):
         label.set_color(INK if is_backend(subject) else GREY)
     axes.set_ylim(len(strips) - 0.4, -0.6)
-    axes.spines["left"].set_visible(False)
-    axes.tick_params(axis="y", length=0)
     log_axis(axes.xaxis, float(frame["ms"].min()) / 1.2, rightmost * 1.15, tick_ms)
     return figure
 
@@ -112,10 +108,8 @@ def other_operations(results: Results) -> Picture:
                 )
         if y and rows[y - 1][0] != key[0]:
             axes.axhline(y - 0.5, color=FAINT, linewidth=0.8)
-    axes.set_yticks(range(len(rows)), [_row_label(rows, y) for y in range(len(rows))])
+    named_rows(axes, [_row_label(rows, y) for y in range(len(rows))])
     axes.set_ylim(len(rows) - 0.4, -1.4)
-    axes.spines["left"].set_visible(False)
-    axes.tick_params(axis="y", length=0)
     times_ms = wide.to_numpy()
     log_axis(axes.xaxis, float(times_ms.min()) / 1.4, float(times_ms.max()) * 1.4, tick_ms)
     return figure

@@ -12,10 +12,11 @@ from psycopg.types.json import Jsonb
 
 from harness.measure.floors.bare import Pool, execute
 from harness.measure.floors.sql import blocks
-from harness.measure.turns import Call, Get, Player, Put, Step, Turn, Write
+from harness.measure.turns import INLINE, Call, Get, Player, Put, Step, Turn, Write
 
 _SQL: Final = blocks("checkpoints")
-_INLINE: Final = (str, int, float, bool, type(None))
+_GET: Final = f"{_SQL['select']} {_SQL['get']}"
+_NEWEST: Final = f"{_SQL['select']} {_SQL['newest']}"
 _ID: Final = "@id"
 _THREAD: Final = "@thread"
 
@@ -24,10 +25,10 @@ def play_floor(pool: Pool, turn: Turn) -> Player:
     """Return a player of a turn that does nothing but send, on the pool's connections."""
 
     async def newest(thread_id: str, limit: int) -> int:
-        return len(await _read(pool, "newest", (thread_id, "", limit)))
+        return len(await _read(pool, _NEWEST, (thread_id, "", limit)))
 
     async def get(thread_id: str, _number: int) -> object:
-        found = await _read(pool, "get", {"thread_id": thread_id, "checkpoint_ns": ""})
+        found = await _read(pool, _GET, {"thread_id": thread_id, "checkpoint_ns": ""})
         return found[0] if found else None
 
     def step(call: Call) -> Step:
@@ -44,7 +45,7 @@ def play_floor(pool: Pool, turn: Turn) -> Player:
 
 def _put(pool: Pool, turn: Turn, put: Put) -> Step:
     values = put.checkpoint["channel_values"]
-    changed = [channel for channel in put.changed if not isinstance(values.get(channel), _INLINE)]
+    changed = [channel for channel in put.changed if not isinstance(values.get(channel), INLINE)]
     blobs = {}
     for channel in changed:  # one at most
         kind, blob = JsonPlusSerializer().dumps_typed(values[channel])
@@ -98,7 +99,7 @@ def _checkpoint_text(turn: Turn, put: Put) -> Callable[[str, int], str]:
     inline = {
         channel: value
         for channel, value in put.checkpoint["channel_values"].items()
-        if isinstance(value, _INLINE)
+        if isinstance(value, INLINE)
     }
     marks = {f"@{relative}@": relative for relative in set(put.versions.values())}
     versions = {channel: f"@{relative}@" for channel, relative in put.versions.items()}
@@ -115,8 +116,8 @@ def _checkpoint_text(turn: Turn, put: Put) -> Callable[[str, int], str]:
     return filled
 
 
-async def _read(pool: Pool, block: str, params: Params) -> list[tuple[Any, ...]]:
+async def _read(pool: Pool, query: str, params: Params) -> list[tuple[Any, ...]]:
     async with pool.connection() as connection:
         cursor = connection.cursor(binary=True, row_factory=tuple_row)
-        await cursor.execute(_SQL[block], params)
+        await cursor.execute(query, params)
         return await cursor.fetchall()

@@ -18,12 +18,6 @@ from harness.models import Freed, Pruned
 from harness.storage.postgres.links import SQL, Connection, links_of, rows
 from harness.storage.retention import Settlement, Stays, settle
 
-CROWDED: Final = {
-    among: SQL.render("crowded", condition=SQL["of_threads"] if among else "")
-    for among in (False, True)
-}
-"""The statements for the threads that are long: among given ones or all."""
-TABLES: Final = frozenset({"checkpoints", "checkpoint_blobs", "checkpoint_writes"})
 _ATTEMPTS: Final = 5
 
 ResultT = TypeVar("ResultT")
@@ -75,7 +69,9 @@ async def in_thread(
 async def shorten(
     connection: Connection, thread_id: str, stays: Stays, *, with_calls: bool = True
 ) -> Pruned:
-    """Delete the checkpoints that neither stay nor are needed, with all that only they use.
+    """Delete the checkpoints that neither stay nor are needed, and return the rows they freed.
+
+    With them goes all that only they use.
 
     To be called in a transaction of `in_thread`.
 
@@ -84,7 +80,7 @@ async def shorten(
     """
     links = await links_of(connection, thread_id)
     settlement = settle(links, stays, with_calls=with_calls)
-    pruned = Pruned(threads=int(bool(settlement)))
+    pruned = Pruned()
     if settlement.calls:
         pruned += await _delete_calls(connection, thread_id, settlement.calls)
     for namespace in settlement.gone:

@@ -66,7 +66,7 @@ class Blocks(Mapping[str, str]):
 
 
 @cache
-def load(resource: str) -> Blocks:
-    """Return the blocks of a resource's `.sql` file."""
-    file = resources.files("harness.storage.postgres").joinpath(f"{resource}.sql")
+def load(name: str, *, package: str = "harness.storage.postgres") -> Blocks:
+    """Return the blocks of `<name>.sql`, which lies beside the modules of a package."""
+    file = resources.files(package).joinpath(f"{name}.sql")
     return Blocks(file.read_text(encoding="utf-8"))

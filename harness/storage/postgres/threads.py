@@ -118,10 +118,7 @@ class PostgresThreads(PostgresStates):
         self, thread_ids: Sequence[str] | None, keeping: Keeping, *, owner: str | None
     ) -> Pruned:
         """Delete old states and checkpoints, a transaction for each thread."""
-        pruned = Pruned()
-        for thread_id in await self._retention.crowded(thread_ids, keeping, owner):
-            pruned += await self._retention.prune(thread_id, keeping, owner)
-        return pruned
+        return await self._retention.prune_all(thread_ids, keeping, owner)
 
 
 def _given(query: ThreadQuery) -> tuple[tuple[str, ...], dict[str, Any]]:
