@@ -20,6 +20,7 @@ from harness.contract.namespaces import ListNamespacesContract, NamespaceContrac
 from harness.contract.ownership import OwnershipContract
 from harness.contract.paging import PagingContract
 from harness.contract.queue import LeaseContract, RunQueueContract
+from harness.contract.retention import RetentionContract
 from harness.contract.runs import RunStoreContract
 from harness.contract.signatures import SignatureContract
 from harness.contract.snapshots import HistoryContract, SnapshotContract
@@ -40,6 +41,7 @@ ALL: tuple[type[StorageContract], ...] = (
     ThreadPruneContract,
     SnapshotContract,
     HistoryContract,
+    RetentionContract,
     RunStoreContract,
     RunTransitionsContract,
     RunQueueContract,
@@ -87,6 +89,7 @@ __all__ = [
     "NamespaceContract",
     "OwnershipContract",
     "PagingContract",
+    "RetentionContract",
     "RunQueueContract",
     "RunStoreContract",
     "RunTransitionsContract",

@@ -14,6 +14,7 @@ from harness.storage.extensions import (
     CronQueue,
     FullStorage,
     ItemKeeper,
+    Retention,
     RunQueue,
     RunRecords,
     Snapshots,
@@ -46,7 +47,7 @@ class SignatureContract(StorageContract):
     """What the interface itself promises, for whoever calls it by position or by default."""
 
     needs: ClassVar[frozenset[type]] = frozenset(
-        {BulkCreate, BulkPut, CronQueue, ItemKeeper, RunQueue, RunRecords, Snapshots}
+        {BulkCreate, BulkPut, CronQueue, ItemKeeper, Retention, RunQueue, RunRecords, Snapshots}
     )
 
     @pytest.mark.invariant(34)
@@ -76,7 +77,7 @@ class SignatureContract(StorageContract):
         """The owner is never positional, and never anybody by default but a worker's everybody."""
         owner = inspect.signature(getattr(getattr(storage, resource), name)).parameters["owner"]
         assert owner.kind is inspect.Parameter.KEYWORD_ONLY
-        optional = name in {"claim", "claim_due", "sweep"}
+        optional = name in {"claim", "claim_due", "prune_history", "sweep"}
         assert owner.default is (None if optional else inspect.Parameter.empty)
 
 

@@ -17,6 +17,7 @@ from harness.models import (
     Item,
     Json,
     Lease,
+    Pruned,
     PruneStrategy,
     Run,
     Thread,
@@ -28,6 +29,7 @@ from harness.storage.requests import (
     CronChange,
     CronQuery,
     ItemQuery,
+    Keeping,
     NamespaceQuery,
     NewAssistant,
     NewCron,
@@ -72,6 +74,9 @@ class ThreadEngine(Protocol):
     async def prune(
         self, thread_ids: Sequence[str], strategy: PruneStrategy, *, owner: str
     ) -> int: ...
+    async def prune_history(
+        self, thread_ids: Sequence[str] | None, keeping: Keeping, *, owner: str | None
+    ) -> Pruned: ...
     async def add_state(self, thread_id: str, state: NewState, *, owner: str) -> ThreadState: ...
     async def get_state(
         self, thread_id: str, checkpoint_id: str | None, *, owner: str

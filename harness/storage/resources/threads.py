@@ -3,18 +3,26 @@
 from collections.abc import Sequence
 
 from harness.errors import InvalidInput
-from harness.models import IfExists, PruneStrategy, SortOrder, Thread, ThreadState, ThreadStatus
+from harness.models import (
+    IfExists,
+    Pruned,
+    PruneStrategy,
+    SortOrder,
+    Thread,
+    ThreadState,
+    ThreadStatus,
+)
 from harness.storage.checks import check_choice, check_id, check_ids, check_owner
 from harness.storage.engine import ThreadEngine
 from harness.storage.interface import JsonObject, ThreadSortBy
 from harness.storage.requests import NewState, NewThread, ThreadQuery
-from harness.storage.resources.arguments import bulk_rows, make_page, object_list
+from harness.storage.resources.arguments import bulk_rows, make_keeping, make_page, object_list
 from harness.storage.resources.ownership import given_or_new, owned, stamped
 from harness.storage.values import canonical_object, check_text
 
 
 class Threads:
-    """Threads, their state and its history; see `harness.storage.interface.ThreadStore`."""
+    """Threads, their state and its history; see `ThreadStore`, `Snapshots` and `Retention`."""
 
     def __init__(self, engine: ThreadEngine) -> None:
         self._engine = engine
@@ -102,6 +110,22 @@ class Threads:
             check_ids(thread_ids, "thread") or (),
             check_choice(strategy, PruneStrategy, "strategy"),
             owner=check_owner(owner),
+        )
+
+    async def prune_history(
+        self,
+        thread_ids: Sequence[str] | None = None,
+        *,
+        keep: int | None = None,
+        older_than_s: float | None = None,
+        dry_run: bool = False,
+        owner: str | None = None,
+    ) -> Pruned:
+        """Delete old snapshots and checkpoints."""
+        return await self._engine.prune_history(
+            check_ids(thread_ids, "thread"),
+            make_keeping(keep, older_than_s, dry_run=dry_run),
+            owner=None if owner is None else check_owner(owner),
         )
 
     async def add_state(

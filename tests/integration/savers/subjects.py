@@ -52,7 +52,6 @@ class Memory(CheckpointerContract):
 class _Postgres(CheckpointerContract):
     """A saver over LangGraph's tables."""
 
-    lacks = frozenset({"acopy_thread"})
     refuses = frozenset(
         {  # what jsonb cannot hold; short channel values are in jsonb too, the others are blobs
             "NaN in metadata",
@@ -80,6 +79,7 @@ class _Postgres(CheckpointerContract):
 class _Stock(_Postgres):
     """LangGraph's saver over Postgres, as it comes."""
 
+    lacks = frozenset({"acopy_thread"})
     stuck_s = 0.4
 
     disagrees: ClassVar[dict[str, str]] = {
