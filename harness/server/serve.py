@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import sys
+from types import FrameType
 from typing import Final
 
 from harness.config import DatabaseConfig, ServerConfig, prepare_robyn
@@ -31,6 +32,7 @@ from harness.server.services import Services
 logger = logging.getLogger("harness.server")
 
 _POLL_S: Final = 0.01
+_ENDING: Final = (signal.SIGTERM, signal.SIGINT)
 
 
 def serve(config: ServerConfig, database: DatabaseConfig) -> None:
@@ -93,8 +95,8 @@ class _Server:
 
     async def start(self) -> None:
         """Open everything; a process that cannot says why in one line, and ends with status 1."""
-        # Robyn waits for Ctrl-C only; this makes SIGTERM one.
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        for number in _ENDING:
+            signal.signal(number, _interrupt_once)
         try:
             self._services = await self._open()
         except HarnessError as exc:
@@ -154,6 +156,14 @@ class _Server:
         kept = "Postgres" if is_postgres_enabled() else "memory, which forgets when this ends"
         sys.stdout.write(f"harness serves http://{self._config.host}:{self._port} ({kept})\n")
         sys.stdout.flush()
+
+
+def _interrupt_once(number: int, frame: FrameType | None) -> None:
+    """Interrupt Robyn's loop, which ends it; a second signal would break into its ending."""
+    del number, frame
+    for ending in _ENDING:
+        signal.signal(ending, signal.SIG_IGN)
+    raise KeyboardInterrupt
 
 
 def _free_port(host: str, port: int) -> int:
