@@ -27,6 +27,7 @@ from harness.storage.requests import (
     AssistantQuery,
     CronChange,
     CronQuery,
+    HeadChange,
     ItemQuery,
     NamespaceQuery,
     NewAssistant,
@@ -72,6 +73,7 @@ class ThreadEngine(Protocol):
     async def prune(
         self, thread_ids: Sequence[str], strategy: PruneStrategy, *, owner: str
     ) -> int: ...
+    async def cache_head(self, thread_id: str, change: HeadChange, *, owner: str) -> Thread: ...
     async def add_state(self, thread_id: str, state: NewState, *, owner: str) -> ThreadState: ...
     async def get_state(
         self, thread_id: str, checkpoint_id: str | None, *, owner: str

@@ -19,6 +19,7 @@ from psycopg.rows import dict_row, tuple_row
 from harness.config import DatabaseConfig
 from harness.database import Database, ScratchDatabases
 from harness.errors import HarnessError
+from harness.models import ThreadHead
 from harness.storage.local import LocalStorage
 from harness.storage.postgres import PostgresBackend, assistants, crons, runs, threads
 from harness.storage.postgres.sql import Blocks, load
@@ -27,6 +28,7 @@ RESOURCES = ("assistants", "threads", "states", "runs", "queue", "items", "crons
 CROWD = 100_000
 BUFFERS_A_ROW = 50
 OWNER = "crowd"
+HEAD = ThreadHead(values={"a": 2}, checkpoint_id=None, interrupts={}, error=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +214,8 @@ class Everything:
             await call("get_state", store.get_state(crowded, at, owner=OWNER))
             await call("history", store.get_history(crowded, owner=OWNER))
             await call("history", store.get_history(crowded, before=at, owner=OWNER))
+        await call("cache_head", store.cache_head(key, HEAD, owner=OWNER))
+        await call("refusal", store.cache_head(key, HEAD, seen_at=made.created_at, owner=OWNER))
         found = {"no such": "metadata"}
         await call("filter", store.get_history(key, metadata=found, owner=OWNER))
         await call("copy", store.copy(key, owner=OWNER))
@@ -255,7 +259,7 @@ class Everything:
         await call("get_active", store.get_active(thread, owner=OWNER))
         await call("update_status", store.update_status(*address, "running", owner=OWNER))
         await call("get_active", store.get_active(thread, owner=OWNER))
-        await call("update_status", store.update_status(*address, "error", owner=OWNER))
+        await call("update_status", store.update_status(*address, "error", head=HEAD, owner=OWNER))
         await call("refusal", store.update_status(*address, "error", owner=OWNER))
         await call("delete", store.delete(*address, owner=OWNER))
 
@@ -271,6 +275,9 @@ class Everything:
             lease = await call("heartbeat", store.heartbeat(claimed.lease, lease_s=60, owner=OWNER))
             await call("hand back", store.hand_back(lease, owner=OWNER))
             await call("refusal", store.hand_back(lease, owner=OWNER))
+        claimed = await store.claim(lease_s=60)
+        assert claimed is not None
+        await call("finish", store.finish(claimed.lease, "success", head=HEAD, owner=OWNER))
         claimed = await store.claim(lease_s=60)
         assert claimed is not None
         await call("finish", store.finish(claimed.lease, "success", owner=OWNER))
