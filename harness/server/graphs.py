@@ -77,9 +77,14 @@ class Graphs:
         if not isinstance(source, Pregel | StateGraph) and callable(source):
             takes_config = bool(inspect.signature(source).parameters)
             lasts = not takes_config
-            made = source(config) if takes_config else source()
-            if inspect.isawaitable(made):
-                made = await made
+            try:
+                made = source(config) if takes_config else source()
+                if inspect.isawaitable(made):
+                    made = await made
+            except Exception as exc:  # whatever the user's function raises
+                raise ConfigError(
+                    f"graph {name!r} cannot be made: {type(exc).__name__}: {exc}"
+                ) from exc
         if isinstance(made, StateGraph):
             return made.compile(self._checkpointer, store=self._store, name=name), lasts
         if isinstance(made, Pregel):

@@ -7,7 +7,7 @@ import signal
 import socket
 import sys
 from types import FrameType
-from typing import Final
+from typing import Final, NoReturn
 
 from harness.config import DatabaseConfig, ServerConfig, prepare_robyn
 from harness.errors import ConfigError, HarnessError
@@ -35,11 +35,11 @@ _POLL_S: Final = 0.01
 _ENDING: Final = (signal.SIGTERM, signal.SIGINT)
 
 
-def serve(config: ServerConfig, database: DatabaseConfig) -> None:
+def serve(config: ServerConfig, database: DatabaseConfig) -> NoReturn:
     """Serve until a signal ends the process; does not return.
 
     SIGTERM and SIGINT end it within the grace period: runs are handed back, streams and the
-    database closed, and the exit status is 0.
+    database closed, and the exit status is 0. Before it is ready they end it at once.
 
     Args:
         config: How to listen.
@@ -48,6 +48,8 @@ def serve(config: ServerConfig, database: DatabaseConfig) -> None:
     Raises:
         ConfigError: The port is taken, or a graph or a key cannot be used.
     """
+    for number in _ENDING:
+        signal.signal(number, _end_at_once)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     for chatty in ("robyn", "actix_server", "httpx"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
@@ -64,6 +66,7 @@ def serve(config: ServerConfig, database: DatabaseConfig) -> None:
         on_start=server.start,
         on_end=server.end,
     )
+    sys.exit(0)
 
 
 class _Server:
@@ -95,15 +98,12 @@ class _Server:
 
     async def start(self) -> None:
         """Open everything; a process that cannot says why in one line, and ends with status 1."""
-        for number in _ENDING:
-            signal.signal(number, _interrupt_once)
         try:
             self._services = await self._open()
         except HarnessError as exc:
             sys.stderr.write(f"harness: {exc}\n")
-            sys.stderr.flush()
             await shutdown_database()
-            os._exit(1)  # Robyn would exit with 0
+            _exit(1)
         self._dispatcher = Dispatcher(self._services, self._authenticator)
         await self._services.executor.start()
         self._announcing = asyncio.create_task(self._announce())
@@ -145,6 +145,8 @@ class _Server:
 
     async def _announce(self) -> None:
         """Say where the server is, once it answers there."""
+        for number in _ENDING:
+            signal.signal(number, _interrupt_once)  # here, where Robyn's loop runs
         while True:
             try:
                 _, writer = await asyncio.open_connection(self._config.host, self._port)
@@ -156,6 +158,19 @@ class _Server:
         kept = "Postgres" if is_postgres_enabled() else "memory, which forgets when this ends"
         sys.stdout.write(f"harness serves http://{self._config.host}:{self._port} ({kept})\n")
         sys.stdout.flush()
+
+
+def _exit(status: int) -> NoReturn:
+    """End the process; Robyn would make 0 of any status while it starts."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
+
+
+def _end_at_once(number: int, frame: FrameType | None) -> None:
+    """End the process where there is nothing yet to be ended in order."""
+    del number, frame
+    _exit(0)
 
 
 def _interrupt_once(number: int, frame: FrameType | None) -> None:
