@@ -1,0 +1,220 @@
+"""What runs say while they are executed, kept for everybody who reads along."""
+
+import asyncio
+import time
+from bisect import bisect_right
+from collections import deque
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Self
+
+from harness.errors import HarnessError, InvalidInput
+from harness.models import Run
+from harness.server.encoding import encode
+from harness.server.execution.outcomes import Outcome
+
+KEPT_S: Final = 120.0
+"""How long an ended, resumable channel can still be read."""
+MAX_CHANNEL_BYTES: Final = 16 * 2**20
+"""What a channel keeps of a run; older events are forgotten first."""
+MAX_KEPT_BYTES: Final = 256 * 2**20
+"""What all ended channels keep together; those that ended first are forgotten first."""
+
+EventKey = tuple[int, int]
+
+
+class Lagged(HarnessError, RuntimeError):
+    """The reader is so far behind that events it has not seen are gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One thing that a run said."""
+
+    key: EventKey
+    """Milliseconds since 1970 and a number that counts up; in order over attempts and processes."""
+    name: str
+    """The stream mode, with the namespace of a subgraph behind it: `updates|research:…`."""
+    data: str
+    """JSON text."""
+
+    @property
+    def id(self) -> str:
+        """The key as text: `<ms>-<number>`."""
+        return f"{self.key[0]}-{self.key[1]}"
+
+
+def key_of(event_id: str) -> EventKey:
+    """Read the id of the last event that a reader has seen; `0` and `-1` are before all.
+
+    Raises:
+        InvalidInput: It is no id of an event.
+    """
+    if event_id in ("", "0", "-1"):
+        return (-1, -1)
+    ms, _, number = event_id.partition("-")
+    if not (ms.isascii() and ms.isdigit() and number.isascii() and number.isdigit()):
+        raise InvalidInput(f"Last-Event-ID must be the id of an event, not {event_id!r:.80}")
+    return (int(ms), int(number))
+
+
+class Channel:
+    """The events of one run, for any number of readers.
+
+    Readers wait for events and nobody waits for readers: whoever falls so far behind that the
+    channel has forgotten what comes next gets `Lagged`.
+    """
+
+    def __init__(self, thread_id: str, run_id: str, *, resumable: bool) -> None:
+        self.thread_id, self.run_id = thread_id, run_id
+        self.resumable = resumable
+        """Whether events carry their ids, and can be read after the run has ended."""
+        self.outcome: Outcome | None = None
+        """How the run ended; None while it has not, and if this process ended first."""
+        self.watched = False
+        """Whether somebody looks after the run's end, wherever it is executed."""
+        self.size_bytes = 0
+        self._events: deque[Event] = deque()
+        self._forgotten = 0
+        self._ended = False
+        self._last: EventKey = (0, -1)
+        self._waiting: set[asyncio.Future[None]] = set()
+
+    @classmethod
+    def ended_of(cls, run: Run) -> Self:
+        """Return the empty channel of a run that has ended, and of which nothing is kept."""
+        channel = cls(run.thread_id, run.run_id, resumable=False)
+        channel.end()
+        return channel
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will come."""
+        return self._ended
+
+    def publish(self, name: str, payload: Any) -> None:
+        """Let every reader have an event, as it is now."""
+        if self._ended:
+            return
+        ms = max(time.time_ns() // 1_000_000, self._last[0])
+        self._last = (ms, self._last[1] + 1)
+        event = Event(self._last, name, encode(payload))
+        self._events.append(event)
+        self.size_bytes += len(event.data)
+        while self.size_bytes > MAX_CHANNEL_BYTES and len(self._events) > 1:
+            self.size_bytes -= len(self._events.popleft().data)
+            self._forgotten += 1
+        self._wake()
+
+    def end(self, outcome: Outcome | None = None) -> None:
+        """Say that nothing more will come."""
+        if not self._ended:
+            self._ended, self.outcome = True, outcome
+            self._wake()
+
+    async def wait(self) -> Outcome | None:
+        """Return how the run ended, once it has."""
+        while not self._ended:
+            await self._more()
+        return self.outcome
+
+    async def ends_within(self, seconds: float) -> bool:
+        """Wait for the end, but no longer than so many seconds; return whether it has come."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    async def read(self, after: EventKey | None = None) -> AsyncIterator[Sequence[Event]]:
+        """Yield events as they come, all that are there at a time, until the run has ended.
+
+        Args:
+            after: The last event that the reader has seen; None: everything from the beginning.
+
+        Raises:
+            Lagged: Events that should come next are gone.
+        """
+        position = self._forgotten
+        if after is not None:
+            position += bisect_right(self._events, after, key=lambda event: event.key)
+        while True:
+            if position < self._forgotten:
+                raise Lagged
+            events = [self._events[i] for i in range(position - self._forgotten, len(self._events))]
+            if events:
+                position += len(events)
+                yield events
+            elif self._ended:
+                return
+            else:
+                await self._more()
+
+    async def _more(self) -> None:
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.add(future)
+        try:
+            await future
+        finally:
+            self._waiting.discard(future)
+
+    def _wake(self) -> None:
+        for future in self._waiting:
+            if not future.done():
+                future.set_result(None)
+
+
+class Broker:
+    """The channels of this process, by run."""
+
+    def __init__(self) -> None:
+        self._channels: dict[str, Channel] = {}
+        self._closed = False
+
+    def find(self, run_id: str) -> Channel | None:
+        """Return the channel of a run, if there is one."""
+        return self._channels.get(run_id)
+
+    def open(self, thread_id: str, run_id: str, *, resumable: bool) -> Channel:
+        """Return the channel of a run, a new one if there is none or it has ended."""
+        channel = self._channels.get(run_id)
+        if channel is None or channel.ended:
+            channel = Channel(thread_id, run_id, resumable=resumable)
+            if self._closed:
+                channel.end()
+            else:
+                self._channels[run_id] = channel
+        return channel
+
+    def end(self, run_id: str, outcome: Outcome | None = None) -> None:
+        """End the channel of a run; a resumable one is kept for a while."""
+        channel = self._channels.get(run_id)
+        if channel is None or channel.ended:
+            return
+        channel.end(outcome)
+        if channel.resumable:
+            asyncio.get_running_loop().call_later(KEPT_S, self._forget, channel)
+            self._make_room()
+        else:
+            self._forget(channel)
+
+    def close(self) -> None:
+        """End all channels, and every one that is opened from now on."""
+        self._closed = True
+        for channel in self._channels.values():
+            channel.end()
+        self._channels.clear()
+
+    def _forget(self, channel: Channel) -> None:
+        if self._channels.get(channel.run_id) is channel:
+            del self._channels[channel.run_id]
+
+    def _make_room(self) -> None:
+        kept = [channel for channel in self._channels.values() if channel.ended]
+        size_bytes = sum(channel.size_bytes for channel in kept)
+        for channel in kept:
+            if size_bytes <= MAX_KEPT_BYTES:
+                break
+            size_bytes -= channel.size_bytes
+            self._forget(channel)
