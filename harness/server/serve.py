@@ -35,6 +35,8 @@ logger = logging.getLogger("harness.server")
 _POLL_S: Final = 0.01
 _CLOSING_S: Final = 1.0
 """Given to readers to take the last pieces of their streams."""
+_SENDING_S: Final = 0.1
+"""Given to Robyn to send what it was given last, since it does not tell when it has."""
 _ENDING: Final = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -118,6 +120,7 @@ class _Server:
         if self._services is not None:
             await self._services.executor.stop(self._config.grace_s)
             await self._services.streams.all_ended(_CLOSING_S)
+            await asyncio.sleep(_SENDING_S)
         await shutdown_database()
 
     async def _open(self) -> Services:

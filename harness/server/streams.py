@@ -50,7 +50,7 @@ class Streams:
         self._gauge.set(len(self._open))
 
     async def all_ended(self, within_s: float) -> None:
-        """Wait until no stream is open, but no longer than so many seconds."""
+        """Wait until all streams have been pulled to their ends, but no longer than that."""
         if self._open:
             self._none.clear()
             await asyncio.wait({asyncio.ensure_future(self._none.wait())}, timeout=within_s)

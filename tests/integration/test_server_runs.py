@@ -182,9 +182,8 @@ class TestEndings:
         assert told["__error__"]["error"] == "StepFailed"
         [run] = await client.runs.list(thread_id)
         assert run["status"] == "error"
-        assert (await client.runs.join(thread_id, run["run_id"]))["__error__"][
-            "error"
-        ] == "StepFailed"
+        told = await client.runs.join(thread_id, run["run_id"])
+        assert told["__error__"]["error"] == "StepFailed"
         values = await wait(
             client, thread_id, "steps", input={"steps": 2}, multitask_strategy="reject"
         )
