@@ -21,6 +21,8 @@ MAX_KEPT_BYTES: Final = 256 * 2**20
 """What all ended channels keep together; those that ended first are forgotten first."""
 
 EventKey = tuple[int, int]
+BEGINNING: Final[EventKey] = (-1, -1)
+"""Before all events."""
 
 
 class Lagged(HarnessError, RuntimeError):
@@ -51,7 +53,7 @@ def key_of(event_id: str) -> EventKey:
         InvalidInput: It is no id of an event.
     """
     if event_id in ("", "0", "-1"):
-        return (-1, -1)
+        return BEGINNING
     ms, _, number = event_id.partition("-")
     if not (ms.isascii() and ms.isdigit() and number.isascii() and number.isdigit()):
         raise InvalidInput(f"Last-Event-ID must be the id of an event, not {event_id!r:.80}")
@@ -76,6 +78,7 @@ class Channel:
         self.size_bytes = 0
         self._events: deque[Event] = deque()
         self._forgotten = 0
+        self._newest_forgotten = BEGINNING
         self._ended = False
         self._last: EventKey = (0, -1)
         self._waiting: set[asyncio.Future[None]] = set()
@@ -102,8 +105,10 @@ class Channel:
         self._events.append(event)
         self.size_bytes += len(event.data)
         while self.size_bytes > MAX_CHANNEL_BYTES and len(self._events) > 1:
-            self.size_bytes -= len(self._events.popleft().data)
+            forgotten = self._events.popleft()
+            self.size_bytes -= len(forgotten.data)
             self._forgotten += 1
+            self._newest_forgotten = forgotten.key
         self._wake()
 
     def end(self, outcome: Outcome | None = None) -> None:
@@ -131,13 +136,15 @@ class Channel:
         """Yield events as they come, all that are there at a time, until the run has ended.
 
         Args:
-            after: The last event that the reader has seen; None: everything from the beginning.
+            after: The last event that the reader has seen; None: everything that is there.
 
         Raises:
             Lagged: Events that should come next are gone.
         """
         position = self._forgotten
         if after is not None:
+            if BEGINNING < after < self._newest_forgotten:
+                raise Lagged
             position += bisect_right(self._events, after, key=lambda event: event.key)
         while True:
             if position < self._forgotten:
