@@ -132,8 +132,6 @@ class Execution:
         if self._stopped is Stop.ROLLBACK:
             return await self._roll_back()
         error = None if work.cancelled() else work.exception()
-        if error is not None and not isinstance(error, Exception):
-            raise error
         if self._stopped is Stop.SHUTDOWN or isinstance(error, GraphDrained):
             await self._write(lambda: self._storage.runs.hand_back(self._lease, owner=self.owner))
             return None
@@ -143,7 +141,7 @@ class Execution:
             return await self._finish("success")
         return await self._finish("error", error)
 
-    async def _finish(self, status: RunStatus, error: Exception | None = None) -> Outcome:
+    async def _finish(self, status: RunStatus, error: BaseException | None = None) -> Outcome:
         head = None
         if self._graph is not None:
             try:

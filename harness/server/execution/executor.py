@@ -228,7 +228,11 @@ class Executor:
             channel,
             lease_s=self._config.lease_s,
         )
+        before = self._executions.get(run.run_id)
         self._executions[run.run_id] = execution
+        if before is not None:  # its lease ran out, but nobody else has it
+            before.stop(Stop.LOST)
+            await before.done.wait()
         if self._ending:  # it was claimed meanwhile
             execution.stop(Stop.SHUTDOWN)
         try:
@@ -237,12 +241,16 @@ class Executor:
         except LeaseLost as exc:
             logger.warning("run %s is not executed here any more: %s", run.run_id, exc)
             self.watch(channel, owner=execution.owner)
+        except Exception:  # it is claimed again when its lease runs out
+            logger.exception("run %s could not be ended", run.run_id)
+            self.watch(channel, owner=execution.owner)
         else:
             if outcome is not None:
                 self._metrics.runs.labels(outcome.status).inc()
                 self.broker.end(run.run_id, outcome)
         finally:
-            del self._executions[run.run_id]
+            if self._executions[run.run_id] is execution:
+                del self._executions[run.run_id]
             execution.done.set()
             self._free.release()
             self.wake()

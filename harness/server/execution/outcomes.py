@@ -2,9 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from harness.models import Run, RunStatus
+
+MAX_MESSAGE: Final = 10_000
+"""Characters of an error's text that are told."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,11 +21,12 @@ class Outcome:
     """`error` (the type) and `message`."""
 
 
-def error_of(exc: Exception) -> dict[str, str]:
-    """Return what readers are told of an error; of several the first."""
-    while isinstance(exc, ExceptionGroup):
+def error_of(exc: BaseException) -> dict[str, str]:
+    """Return what readers are told of an error, as text that can be stored; of many the first."""
+    while isinstance(exc, BaseExceptionGroup):
         exc = exc.exceptions[0]
-    return {"error": type(exc).__name__, "message": str(exc)}
+    message = str(exc)[:MAX_MESSAGE].encode(errors="replace").decode().replace("\0", "?")
+    return {"error": type(exc).__name__, "message": message}
 
 
 def error_text(error: Mapping[str, str]) -> str:
