@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator, Sequence
 from typing import Final
 
 from harness.server.encoding import encode
-from harness.server.execution.broker import Channel, Event, EventKey, Lagged
+from harness.server.execution.channel import Channel, Event, EventKey, Lagged
 
 HEARTBEAT: Final = ": heartbeat\r\n\r\n"
 _ALWAYS: Final = ("metadata", "error")

@@ -232,6 +232,26 @@ class TestReaders:
         with pytest.raises(UnprocessableEntityError):
             await joined(client, run, last_event_id="nonsense")
 
+    async def test_a_thread_is_followed(self, client: LangGraphClient) -> None:
+        """Its runs are heard one after the other; each ends with an event that says so."""
+        thread_id = str(uuid4())
+        await streamed(client, "steps", {}, thread_id=thread_id)
+        heard: list[Any] = []
+
+        async def hear() -> None:
+            async for part in await client.threads.join_stream(thread_id):
+                heard.append(part)
+                if sum(p.data.get("status") == "run_done" for p in heard) == 2:
+                    return
+
+        hearing = asyncio.create_task(hear())
+        while not heard:
+            await streamed(client, "steps", {"steps": 0}, thread_id=thread_id)
+        await streamed(client, "steps", {"steps": 1}, thread_id=thread_id)
+        await hearing
+        assert [part.event for part in heard].count("metadata") >= 3
+        assert all(part.id for part in heard)
+
     async def test_only_some_modes(self, client: LangGraphClient) -> None:
         """A reader who joins may ask for some of the run's modes."""
         run = await create(

@@ -6,8 +6,10 @@ from collections.abc import Iterator
 import pytest
 
 from harness.errors import InvalidInput
-from harness.server.execution import broker as module
-from harness.server.execution.broker import Broker, Channel, Lagged, key_of
+from harness.server.execution import broker as brokers
+from harness.server.execution import channel as channels
+from harness.server.execution.broker import Broker
+from harness.server.execution.channel import Channel, Lagged, key_of
 from harness.server.execution.outcomes import Outcome
 
 DONE = Outcome(status="success")
@@ -89,7 +91,7 @@ def test_no_id_of_an_event(nonsense: str) -> None:
 
 async def test_memory_is_bounded(broker: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
     """The oldest events go; who has not seen them is told, and nobody is waited for."""
-    monkeypatch.setattr(module, "MAX_CHANNEL_BYTES", 100)
+    monkeypatch.setattr(channels, "MAX_CHANNEL_BYTES", 100)
     channel = opened(broker)
     channel.publish("first", None)
     reader = channel.read()
@@ -120,7 +122,7 @@ async def test_only_resumable_channels_are_kept(broker: Broker) -> None:
 
 async def test_kept_channels_are_bounded(broker: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
     """What ended first goes first."""
-    monkeypatch.setattr(module, "MAX_KEPT_BYTES", 100)
+    monkeypatch.setattr(brokers, "MAX_KEPT_BYTES", 100)
     for run_id in ("old", "new"):
         opened(broker, run_id, resumable=True).publish("event", "x" * 70)
         broker.end(run_id)
@@ -137,3 +139,21 @@ async def test_closing_ends_everything(broker: Broker) -> None:
     assert await reader == []
     assert await channel.wait() is None
     assert await opened(broker, "later").wait() is None
+
+
+async def test_a_thread_is_followed(broker: Broker) -> None:
+    """Over all its runs, from the moment on when somebody follows."""
+    opened(broker, "before").publish("early", None)
+    with broker.following("thread") as thread:
+        for run_id in ("first", "second"):
+            opened(broker, run_id).publish(run_id, {})
+            broker.end(run_id)
+        broker.end_thread("thread")
+        told = [(e.name, e.data) async for events in thread.read() for e in events]
+    done = '{"run_id":"%s","status":"run_done"}'
+    assert told == [
+        ("first", "{}"),
+        ("metadata", done % "first"),
+        ("second", "{}"),
+        ("metadata", done % "second"),
+    ]

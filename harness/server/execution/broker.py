@@ -1,175 +1,25 @@
-"""What runs say while they are executed, kept for everybody who reads along."""
+"""Where readers find what runs say: a channel for each run, and one for each thread they follow."""
 
 import asyncio
-import time
-from bisect import bisect_right
-from collections import deque
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
-from typing import Any, Final, Self
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Final
 
-from harness.errors import HarnessError, InvalidInput
-from harness.models import Run
 from harness.server.encoding import encode
+from harness.server.execution.channel import Channel
 from harness.server.execution.outcomes import Outcome
 
 KEPT_S: Final = 120.0
 """How long an ended, resumable channel can still be read."""
-MAX_CHANNEL_BYTES: Final = 16 * 2**20
-"""What a channel keeps of a run; older events are forgotten first."""
 MAX_KEPT_BYTES: Final = 256 * 2**20
 """What all ended channels keep together; those that ended first are forgotten first."""
 
-EventKey = tuple[int, int]
-BEGINNING: Final[EventKey] = (-1, -1)
-"""Before all events."""
 
-
-class Lagged(HarnessError, RuntimeError):
-    """The reader is so far behind that events it has not seen are gone."""
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """One thing that a run said."""
-
-    key: EventKey
-    """Milliseconds since 1970 and a number that counts up; in order over attempts and processes."""
-    name: str
-    """The stream mode, with the namespace of a subgraph behind it: `updates|research:…`."""
-    data: str
-    """JSON text."""
-
-    @property
-    def id(self) -> str:
-        """The key as text: `<ms>-<number>`."""
-        return f"{self.key[0]}-{self.key[1]}"
-
-
-def key_of(event_id: str) -> EventKey:
-    """Read the id of the last event that a reader has seen; `0` and `-1` are before all.
-
-    Raises:
-        InvalidInput: It is no id of an event.
-    """
-    if event_id in ("", "0", "-1"):
-        return BEGINNING
-    ms, _, number = event_id.partition("-")
-    if not (ms.isascii() and ms.isdigit() and number.isascii() and number.isdigit()):
-        raise InvalidInput(f"Last-Event-ID must be the id of an event, not {event_id!r:.80}")
-    return (int(ms), int(number))
-
-
-class Channel:
-    """The events of one run, for any number of readers.
-
-    Readers wait for events and nobody waits for readers: whoever falls so far behind that the
-    channel has forgotten what comes next gets `Lagged`.
-    """
-
-    def __init__(self, thread_id: str, run_id: str, *, resumable: bool) -> None:
-        self.thread_id, self.run_id = thread_id, run_id
-        self.resumable = resumable
-        """Whether events carry their ids, and can be read after the run has ended."""
-        self.outcome: Outcome | None = None
-        """How the run ended; None while it has not, and if this process ended first."""
-        self.watched = False
-        """Whether somebody looks after the run's end, wherever it is executed."""
-        self.size_bytes = 0
-        self._events: deque[Event] = deque()
-        self._forgotten = 0
-        self._newest_forgotten = BEGINNING
-        self._ended = False
-        self._last: EventKey = (0, -1)
-        self._waiting: set[asyncio.Future[None]] = set()
-
-    @classmethod
-    def ended_of(cls, run: Run) -> Self:
-        """Return the empty channel of a run that has ended, and of which nothing is kept."""
-        channel = cls(run.thread_id, run.run_id, resumable=False)
-        channel.end()
-        return channel
-
-    @property
-    def ended(self) -> bool:
-        """Whether nothing more will come."""
-        return self._ended
-
-    def publish(self, name: str, payload: Any) -> None:
-        """Let every reader have an event, as it is now."""
-        if self._ended:
-            return
-        ms = max(time.time_ns() // 1_000_000, self._last[0])
-        self._last = (ms, self._last[1] + 1)
-        event = Event(self._last, name, encode(payload))
-        self._events.append(event)
-        self.size_bytes += len(event.data)
-        while self.size_bytes > MAX_CHANNEL_BYTES and len(self._events) > 1:
-            forgotten = self._events.popleft()
-            self.size_bytes -= len(forgotten.data)
-            self._forgotten += 1
-            self._newest_forgotten = forgotten.key
-        self._wake()
-
-    def end(self, outcome: Outcome | None = None) -> None:
-        """Say that nothing more will come."""
-        if not self._ended:
-            self._ended, self.outcome = True, outcome
-            self._wake()
-
-    async def wait(self) -> Outcome | None:
-        """Return how the run ended, once it has."""
-        while not self._ended:
-            await self._more()
-        return self.outcome
-
-    async def ends_within(self, seconds: float) -> bool:
-        """Wait for the end, but no longer than so many seconds; return whether it has come."""
-        try:
-            async with asyncio.timeout(seconds):
-                await self.wait()
-        except TimeoutError:
-            return False
-        return True
-
-    async def read(self, after: EventKey | None = None) -> AsyncIterator[Sequence[Event]]:
-        """Yield events as they come, all that are there at a time, until the run has ended.
-
-        Args:
-            after: The last event that the reader has seen; None: everything that is there.
-
-        Raises:
-            Lagged: Events that should come next are gone.
-        """
-        position = self._forgotten
-        if after is not None:
-            if BEGINNING < after < self._newest_forgotten:
-                raise Lagged
-            position += bisect_right(self._events, after, key=lambda event: event.key)
-        while True:
-            if position < self._forgotten:
-                raise Lagged
-            events = [self._events[i] for i in range(position - self._forgotten, len(self._events))]
-            if events:
-                position += len(events)
-                yield events
-            elif self._ended:
-                return
-            else:
-                await self._more()
-
-    async def _more(self) -> None:
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.add(future)
-        try:
-            await future
-        finally:
-            self._waiting.discard(future)
-
-    def _wake(self) -> None:
-        for future in self._waiting:
-            if not future.done():
-                future.set_result(None)
+def run_done(run_id: str) -> dict[str, str]:
+    """Return what followers of a thread are told when a run of it has ended."""
+    return {"run_id": run_id, "status": "run_done"}
 
 
 class Broker:
@@ -177,6 +27,8 @@ class Broker:
 
     def __init__(self) -> None:
         self._channels: dict[str, Channel] = {}
+        self._threads: dict[str, Channel] = {}
+        self._followers: Counter[str] = Counter()
         self._closed = False
 
     def find(self, run_id: str) -> Channel | None:
@@ -187,7 +39,9 @@ class Broker:
         """Return the channel of a run, a new one if there is none or it has ended."""
         channel = self._channels.get(run_id)
         if channel is None or channel.ended:
-            channel = Channel(thread_id, run_id, resumable=resumable)
+            channel = Channel(
+                thread_id, run_id, resumable=resumable, echo=partial(self._repeat, thread_id)
+            )
             if self._closed:
                 channel.end()
             else:
@@ -199,6 +53,7 @@ class Broker:
         channel = self._channels.get(run_id)
         if channel is None or channel.ended:
             return
+        self._repeat(channel.thread_id, "metadata", encode(run_done(run_id)))
         channel.end(outcome)
         if channel.resumable:
             asyncio.get_running_loop().call_later(KEPT_S, self._forget, channel)
@@ -209,9 +64,47 @@ class Broker:
     def close(self) -> None:
         """End all channels, and every one that is opened from now on."""
         self._closed = True
-        for channel in self._channels.values():
+        for channel in (*self._channels.values(), *self._threads.values()):
             channel.end()
         self._channels.clear()
+        self._threads.clear()
+
+    @contextmanager
+    def following(self, thread_id: str) -> Iterator[Channel]:
+        """Return the channel of everything that the runs of a thread say from now on.
+
+        It does not end with a run. It is kept for a while after the last follower has left, for
+        those who come back.
+        """
+        channel = self._threads.get(thread_id)
+        if channel is None:
+            channel = Channel(thread_id, "", resumable=True)
+            if self._closed:
+                channel.end()
+            else:
+                self._threads[thread_id] = channel
+        self._followers[thread_id] += 1
+        try:
+            yield channel
+        finally:
+            self._followers[thread_id] -= 1
+            asyncio.get_running_loop().call_later(KEPT_S, self._unfollow, thread_id)
+
+    def end_thread(self, thread_id: str) -> None:
+        """Let the followers of a thread go, which is deleted."""
+        channel = self._threads.pop(thread_id, None)
+        if channel is not None:
+            channel.end()
+
+    def _repeat(self, thread_id: str, name: str, data: str) -> None:
+        channel = self._threads.get(thread_id)
+        if channel is not None:
+            channel.append(name, data)
+
+    def _unfollow(self, thread_id: str) -> None:
+        if not self._followers[thread_id]:
+            del self._followers[thread_id]
+            self.end_thread(thread_id)
 
     def _forget(self, channel: Channel) -> None:
         if self._channels.get(channel.run_id) is channel:

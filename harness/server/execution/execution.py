@@ -21,7 +21,7 @@ from harness.errors import (
 )
 from harness.models import ClaimedRun, RunStatus, ThreadStatus
 from harness.persistence import forget_run, owner_scope
-from harness.server.execution.broker import Channel
+from harness.server.execution.channel import Channel
 from harness.server.execution.events import events_of
 from harness.server.execution.heads import Head, head_of, is_head_of
 from harness.server.execution.outcomes import Outcome, error_of, error_text, is_temporary

@@ -11,7 +11,8 @@ from harness.config import ServerConfig
 from harness.errors import Conflict, HarnessError, LeaseLost, NotFound
 from harness.models import TERMINAL, ClaimedRun, Run
 from harness.persistence import forget_run
-from harness.server.execution.broker import Broker, Channel
+from harness.server.execution.broker import Broker
+from harness.server.execution.channel import Channel
 from harness.server.execution.execution import Execution, Stop
 from harness.server.execution.outcomes import Outcome, is_temporary, outcome_of
 from harness.server.graphs import Graphs
@@ -186,6 +187,7 @@ class Executor:
         for execution in executions:
             await execution.done.wait()
             self.broker.end(execution.run.run_id, Outcome(status="interrupted"))
+        self.broker.end_thread(thread_id)
         if executions:  # they may have written since
             await self._checkpointer.adelete_thread(thread_id)
 

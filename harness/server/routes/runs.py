@@ -1,19 +1,20 @@
 """Runs on threads: created, listened to, awaited, cancelled, deleted."""
 
+from collections.abc import AsyncGenerator
 from typing import Any, Final, Literal, get_args
 
 from pydantic import Field, field_validator
 
 from harness.errors import NotFound
 from harness.models import TERMINAL, Run, RunStatus
-from harness.server.execution.broker import Channel, key_of
+from harness.server.execution.channel import Channel, key_of
 from harness.server.failures import HttpError
 from harness.server.http import Call, Nothing, Reply, Route, Schema, StreamReply
 from harness.server.routes import starting
 from harness.server.routes.run_bodies import RunBody
 from harness.server.routes.run_shapes import RunShape
 from harness.server.routes.starting import path_of, shown
-from harness.server.sse import events_text
+from harness.server.sse import HEARTBEAT, events_text
 
 Action = Literal["interrupt", "rollback"]
 
@@ -63,6 +64,20 @@ class JoinQuery(Schema):
     @classmethod
     def _named(cls, given: list[str] | None) -> list[str] | None:
         return [mode for mode in given or () if mode] or None
+
+
+class FollowQuery(Schema):
+    """What to hear of a thread."""
+
+    stream_mode: tuple[Literal["run_modes", "lifecycle", "state_update"], ...] = ("run_modes",)
+    """All that its runs stream, only that they begin and end, or that and the values."""
+
+
+_FOLLOWED: Final[dict[str, tuple[str, ...] | None]] = {
+    "run_modes": None,
+    "lifecycle": (),
+    "state_update": ("values",),
+}
 
 
 async def create(call: Call[RunBody, Nothing]) -> Reply:
@@ -157,6 +172,29 @@ async def join_stream(call: Call[Nothing, JoinQuery]) -> StreamReply:
     )
 
 
+async def follow(call: Call[Nothing, FollowQuery]) -> StreamReply:
+    """Stream the events of all of a thread's runs, from now on or after `Last-Event-ID`."""
+    thread_id, services = call.path["thread_id"], call.services
+    last_id = call.headers.get("last-event-id")
+    after = None if last_id is None else key_of(last_id)
+    slot = services.streams.reserve()
+    try:
+        thread = await services.storage.threads.get(thread_id, owner=call.owner)
+    except BaseException:
+        slot.release()
+        raise
+
+    async def events() -> AsyncGenerator[str, None]:
+        modes = _FOLLOWED[call.query.stream_mode[-1]]
+        with services.executor.broker.following(thread.thread_id) as channel:
+            async for text in events_text(channel, after=after or channel.newest, modes=modes):
+                yield text
+
+    path = f"/threads/{thread.thread_id}/stream"
+    pieces = slot.stream(events(), heartbeat=HEARTBEAT)
+    return StreamReply(pieces=pieces, headers={"Content-Location": path, "Location": path})
+
+
 async def cancel(call: Call[Nothing, CancelQuery]) -> Reply:
     """Cancel a run that has not ended."""
     run = await _run_of(call)
@@ -223,5 +261,6 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", _RUN + "/join", join, {200: Any}),
     Route("GET", _RUN + "/stream", join_stream, {200: str}, fails=(404,)),
     Route("POST", _RUN + "/cancel", cancel, {200: Any, 202: Any}, fails=(403, 404)),
+    Route("GET", "/threads/{thread_id}/stream", follow, {200: str}, fails=(404,)),
     Route("POST", "/runs/cancel", cancel_many, {204: None}, fails=(403, 404)),
 )

@@ -7,7 +7,7 @@ from harness.errors import HarnessError, NotFound
 from harness.models import Run
 from harness.persistence import owner_scope
 from harness.server.encoding import encode
-from harness.server.execution.broker import Channel
+from harness.server.execution.channel import Channel
 from harness.server.execution.heads import head_of
 from harness.server.execution.outcomes import Outcome, outcome_of
 from harness.server.failures import HttpError
