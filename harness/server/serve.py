@@ -28,10 +28,15 @@ from harness.server.graphs import Graphs, load_graphs, system_assistant_id
 from harness.server.metrics import Metrics
 from harness.server.routes import ROUTES
 from harness.server.services import Services
+from harness.server.streams import Streams
 
 logger = logging.getLogger("harness.server")
 
 _POLL_S: Final = 0.01
+_CLOSING_S: Final = 1.0
+"""Given to readers to take the last pieces of their streams."""
+_SENDING_S: Final = 0.1
+"""Given to Robyn to send what it was given last, since it does not tell when it has."""
 _ENDING: Final = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -114,6 +119,8 @@ class _Server:
             self._announcing.cancel()
         if self._services is not None:
             await self._services.executor.stop(self._config.grace_s)
+            await self._services.streams.all_ended(_CLOSING_S)
+            await asyncio.sleep(_SENDING_S)
         await shutdown_database()
 
     async def _open(self) -> Services:
@@ -139,7 +146,8 @@ class _Server:
             checkpointer=checkpointer,
             store=store,
             graphs=graphs,
-            executor=Executor(storage, graphs, self._config, metrics),
+            executor=Executor(storage, graphs, checkpointer, self._config, metrics),
+            streams=Streams(self._config, metrics),
             metrics=metrics,
         )
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from harness.server.execution.executor import Executor
     from harness.server.graphs import Graphs
     from harness.server.metrics import Metrics
+    from harness.server.streams import Streams
     from harness.storage.extensions import FullStorage
 
 
@@ -25,4 +26,5 @@ class Services:
     store: AgentStore
     graphs: Graphs
     executor: Executor
+    streams: Streams
     metrics: Metrics

@@ -1,7 +1,7 @@
 """Every route of the server; the OpenAPI document is made from this one list."""
 
 from harness.server.http import Route
-from harness.server.routes import system
+from harness.server.routes import runs, stateless, system
 
-ROUTES: tuple[Route, ...] = (*system.ROUTES,)
+ROUTES: tuple[Route, ...] = (*system.ROUTES, *runs.ROUTES, *stateless.ROUTES)
 """In the order in which the document shows them."""
