@@ -110,6 +110,59 @@ class ThreadState:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Freed:
+    """Rows that were deleted from one table."""
+
+    rows: int = 0
+    size_bytes: int = 0
+    """What their values take up where they are stored, compressed if they are."""
+
+    def __add__(self, other: "Freed") -> "Freed":
+        return Freed(rows=self.rows + other.rows, size_bytes=self.size_bytes + other.size_bytes)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pruned:
+    """What pruning freed, or would free, table by table."""
+
+    threads: int = 0
+    """How many threads lost something."""
+    states: Freed = Freed()
+    """Snapshots that were given to `add_state`."""
+    checkpoints: Freed = Freed()
+    blobs: Freed = Freed()
+    writes: Freed = Freed()
+
+    @property
+    def rows(self) -> int:
+        """Rows of all tables."""
+        return sum(freed.rows for freed in self._freed)
+
+    @property
+    def freed_bytes(self) -> int:
+        """Size of all rows' values.
+
+        Postgres gives this room to the next rows of the same table once it is vacuumed, which
+        autovacuum does by itself; only VACUUM FULL gives it back to the disk. Indexes and row
+        headers, which shrink too, are not counted.
+        """
+        return sum(freed.size_bytes for freed in self._freed)
+
+    @property
+    def _freed(self) -> "tuple[Freed, ...]":
+        return self.states, self.checkpoints, self.blobs, self.writes
+
+    def __add__(self, other: "Pruned") -> "Pruned":
+        return Pruned(
+            threads=self.threads + other.threads,
+            states=self.states + other.states,
+            checkpoints=self.checkpoints + other.checkpoints,
+            blobs=self.blobs + other.blobs,
+            writes=self.writes + other.writes,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
     """One execution of an assistant on a thread, as `langgraph_sdk.schema.Run`."""
 

@@ -21,6 +21,7 @@ from harness.contract.namespaces import ListNamespacesContract, NamespaceContrac
 from harness.contract.ownership import OwnershipContract
 from harness.contract.paging import PagingContract
 from harness.contract.queue import LeaseContract, RunQueueContract
+from harness.contract.retention import RetentionContract
 from harness.contract.runs import RunStoreContract
 from harness.contract.signatures import SignatureContract
 from harness.contract.snapshots import HistoryContract, SnapshotContract
@@ -42,6 +43,7 @@ ALL: tuple[type[StorageContract], ...] = (
     SnapshotContract,
     HistoryContract,
     HeadCacheContract,
+    RetentionContract,
     RunStoreContract,
     RunTransitionsContract,
     RunQueueContract,
@@ -90,6 +92,7 @@ __all__ = [
     "NamespaceContract",
     "OwnershipContract",
     "PagingContract",
+    "RetentionContract",
     "RunQueueContract",
     "RunStoreContract",
     "RunTransitionsContract",

@@ -15,6 +15,7 @@ from harness.storage.extensions import (
     FullStorage,
     HeadCache,
     ItemKeeper,
+    Retention,
     RunQueue,
     RunRecords,
     Snapshots,
@@ -47,7 +48,17 @@ class SignatureContract(StorageContract):
     """What the interface itself promises, for whoever calls it by position or by default."""
 
     needs: ClassVar[frozenset[type]] = frozenset(
-        {BulkCreate, BulkPut, CronQueue, HeadCache, ItemKeeper, RunQueue, RunRecords, Snapshots}
+        {
+            BulkCreate,
+            BulkPut,
+            CronQueue,
+            HeadCache,
+            ItemKeeper,
+            Retention,
+            RunQueue,
+            RunRecords,
+            Snapshots,
+        }
     )
 
     @pytest.mark.invariant(34)
@@ -77,7 +88,7 @@ class SignatureContract(StorageContract):
         """The owner is never positional, and never anybody by default but a worker's everybody."""
         owner = inspect.signature(getattr(getattr(storage, resource), name)).parameters["owner"]
         assert owner.kind is inspect.Parameter.KEYWORD_ONLY
-        optional = name in {"claim", "claim_due", "sweep"}
+        optional = name in {"claim", "claim_due", "prune_history", "sweep"}
         assert owner.default is (None if optional else inspect.Parameter.empty)
 
 

@@ -1,7 +1,8 @@
-"""The checkpointer of memory mode, which forgets a thread when its storage does."""
+"""The checkpointer of memory mode, which forgets what its storage does."""
 
 from langgraph.checkpoint.memory import InMemorySaver
 
+from harness.persistence.memory_retention import MemoryCheckpoints
 from harness.storage.memory import MemoryBackend
 
 
@@ -9,8 +10,8 @@ def memory_saver(backend: MemoryBackend) -> InMemorySaver:
     """Return an empty checkpointer that loses a thread's checkpoints when the backend loses it.
 
     What the trigger in `setup.sql` does in Postgres: in the same step, whichever call deletes the
-    thread.
+    thread. Pruning a thread's history through the backend prunes its checkpoints, too.
     """
     saver = InMemorySaver()
-    backend.tables.on_thread_removed(saver.delete_thread)
+    backend.tables.checkpoints.append(MemoryCheckpoints(saver))
     return saver

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from datetime import datetime
 from typing import Any, Self, TypeVar
 
 from langchain_core.runnables import RunnableConfig
@@ -15,11 +16,16 @@ from langgraph.checkpoint.base import (
 from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
 from langgraph.checkpoint.serde.base import SerializerProtocol
 from psycopg import AsyncCursor
-from psycopg.rows import DictRow, dict_row
+from psycopg.errors import UniqueViolation
+from psycopg.rows import DictRow, dict_row, scalar_row
 
 from harness.config import DatabaseConfig
 from harness.database import Database
-from harness.errors import DatabaseUnavailable, OutcomeUnknown
+from harness.errors import Conflict, DatabaseUnavailable, OutcomeUnknown
+from harness.storage.postgres.checkpoints import in_thread, shorten
+from harness.storage.postgres.links import SQL, Connection, rows
+from harness.storage.requests import Keeping
+from harness.storage.retention import Stays, newest, not_of
 
 ResultT = TypeVar("ResultT")
 
@@ -171,6 +177,84 @@ class PooledSaver(AsyncPostgresSaver):
     async def adelete_thread(self, thread_id: str) -> None:
         """Delete a thread's checkpoints, blobs and writes; raises as `aput` does."""
         await super().adelete_thread(str(thread_id))
+
+    async def aprune(self, thread_ids: Sequence[str], *, strategy: str = "keep_latest") -> None:
+        """Delete threads, or of each namespace all but the latest checkpoint; see `shorten`.
+
+        Threads with delta channels keep what these are rebuilt from, where the stock saver refuses
+        them; those that LangGraph.js marks as such are left as they are.
+
+        Args:
+            thread_ids: Which; each is pruned in a transaction of its own.
+            strategy: `keep_latest` or `delete`.
+
+        Raises:
+            TypeError: The ids are one text.
+            ValueError: There is no such strategy.
+            Conflict: A thread kept changing; those before it are pruned.
+            OutcomeUnknown: As of `aput`, for one thread.
+        """
+        if isinstance(thread_ids, str):
+            raise TypeError("thread_ids must be several ids, not one text")
+        if strategy not in {"keep_latest", "delete"}:
+            raise ValueError(f"strategy must be keep_latest or delete, not {strategy!r}")
+        for thread_id in dict.fromkeys(map(str, thread_ids)):
+            if strategy == "delete":
+                await self.adelete_thread(thread_id)
+            else:
+                await self._shorten(thread_id, _all_but_the_latest, with_calls=True)
+
+    async def adelete_for_runs(self, run_ids: Sequence[str]) -> None:
+        """Delete the checkpoints that runs made, with their writes and the blobs only they use.
+
+        Those from which a delta channel of another run's checkpoint is rebuilt stay. Looks through
+        all checkpoints of all threads: LangGraph's tables have no index of runs. Each thread is a
+        transaction; raises as `aprune` does.
+
+        Args:
+            run_ids: What the metadata of the checkpoints say under `run_id`.
+        """
+        runs = frozenset(map(str, run_ids))
+        parameters = {"run_ids": sorted(runs)}
+        threads = await self._database.read(SQL["of_runs"], parameters, row_factory=scalar_row)
+        for thread_id in sorted(threads):
+            await self._shorten(thread_id, lambda _: not_of(runs), with_calls=False)
+
+    async def acopy_thread(self, source_thread_id: str, target_thread_id: str) -> None:
+        """Copy all checkpoints, blobs and writes of a thread, as they are at one moment.
+
+        A thread that is not there has nothing to copy.
+
+        Raises:
+            Conflict: Something is stored under the target's id; nothing was written.
+            OutcomeUnknown: As of `aput`.
+        """
+        source, target = str(source_thread_id), str(target_thread_id)
+
+        async def copied(connection: Connection, _: datetime) -> bool:
+            [row] = await rows(connection, SQL["is_taken"], target=target)
+            if not row["taken"]:
+                await rows(connection, SQL["copy"], id=source, target=target)
+            return not row["taken"]
+
+        refusal = Conflict(f"thread {target} has checkpoints already; nothing was written")
+        try:
+            if not await in_thread(self._database, target, copied):
+                raise refusal
+        except UniqueViolation as exc:  # a run has just begun there
+            raise refusal from exc
+
+    async def _shorten(
+        self, thread_id: str, stays: Callable[[datetime], Stays], *, with_calls: bool
+    ) -> None:
+        async def act(connection: Connection, now: datetime) -> None:
+            await shorten(connection, thread_id, stays(now), with_calls=with_calls)
+
+        await in_thread(self._database, thread_id, act)
+
+
+def _all_but_the_latest(now: datetime) -> Stays:
+    return newest(Keeping(keep=1, older_than_s=None), now)
 
 
 def _named(config: RunnableConfig) -> RunnableConfig:

@@ -17,6 +17,7 @@ from harness.models import (
     Item,
     Json,
     Lease,
+    Pruned,
     PruneStrategy,
     Run,
     Thread,
@@ -29,6 +30,7 @@ from harness.storage.requests import (
     CronQuery,
     HeadChange,
     ItemQuery,
+    Keeping,
     NamespaceQuery,
     NewAssistant,
     NewCron,
@@ -74,6 +76,9 @@ class ThreadEngine(Protocol):
         self, thread_ids: Sequence[str], strategy: PruneStrategy, *, owner: str
     ) -> int: ...
     async def cache_head(self, thread_id: str, change: HeadChange, *, owner: str) -> Thread: ...
+    async def prune_history(
+        self, thread_ids: Sequence[str] | None, keeping: Keeping, *, owner: str | None
+    ) -> Pruned: ...
     async def add_state(self, thread_id: str, state: NewState, *, owner: str) -> ThreadState: ...
     async def get_state(
         self, thread_id: str, checkpoint_id: str | None, *, owner: str

@@ -13,6 +13,7 @@ from harness.models import (
     Cron,
     CronFiring,
     Lease,
+    Pruned,
     Run,
     RunStatus,
     SortOrder,
@@ -95,6 +96,45 @@ class HeadCache(Protocol):
 
         Raises:
             Conflict: The thread's state has changed since `seen_at`.
+        """
+
+
+class Retention(Protocol):
+    """Shortens the histories of threads."""
+
+    async def prune_history(
+        self,
+        thread_ids: Sequence[str] | None = None,
+        *,
+        keep: int | None = None,
+        older_than_s: float | None = None,
+        dry_run: bool = False,
+        owner: str | None = None,
+    ) -> Pruned:
+        """Delete old snapshots and LangGraph's old checkpoints; return what that freed.
+
+        Of each history (a thread's snapshots, and the checkpoints of each of its namespaces) the
+        newest `keep` stay, and with `older_than_s` all that are younger too; the newest one
+        always. What a checkpoint that stays needs, stays: its writes, the blobs it refers to, and
+        the ancestors from which its delta channels are rebuilt. A subgraph's call goes with the
+        root checkpoint that it started from. See `harness.storage.retention`.
+
+        Each thread is pruned in a transaction of its own, so that an interruption leaves whole
+        threads, and a run that writes to the thread meanwhile goes on. (One that has just been
+        started from a checkpoint that goes finds no parent: prune when nobody travels in time.)
+
+        Args:
+            thread_ids: Which threads; None for all. What is missing or not the owner's is passed
+                over.
+            keep: How many, at least 1; by default 1, if there is an age.
+            older_than_s: Seconds, by the clock of whoever made the checkpoint.
+            dry_run: Delete nothing, and say what would go.
+            owner: Whose threads; None takes everybody's, and checkpoints of threads that only
+                LangGraph knows.
+
+        Raises:
+            InvalidInput: Neither `keep` nor `older_than_s` is given, or one is no such number.
+            Conflict: A thread's checkpoints kept changing; those of the threads before are pruned.
         """
 
 
@@ -235,7 +275,7 @@ class FullAssistants(AssistantStore, BulkCreate[Assistant], Protocol):
     """Assistants, with everything."""
 
 
-class FullThreads(ThreadStore, BulkCreate[Thread], Snapshots, HeadCache, Protocol):
+class FullThreads(ThreadStore, BulkCreate[Thread], Snapshots, HeadCache, Retention, Protocol):
     """Threads, with everything."""
 
 

@@ -220,7 +220,8 @@ class ThreadStore(Protocol):
     ) -> int:
         """Delete threads, or all but their latest state; return how many threads were there.
 
-        Ids that are missing or somebody else's are passed over.
+        Of the states that graphs made all but the latest checkpoint goes (see `Retention`). Ids
+        that are missing or somebody else's are passed over.
         """
 
     async def get_state(

@@ -99,6 +99,18 @@ class NewState:
     metadata: Json
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Keeping:
+    """What stays of each history: the newest `keep`, and all that are younger than an age."""
+
+    keep: int
+    """At least 1."""
+    older_than_s: float | None
+    """Only what is older goes; None: whatever its age."""
+    dry_run: bool = False
+    """Only say what would go."""
+
+
 @dataclass(slots=True, kw_only=True)
 class NewRun:
     """A pending run to insert, owner already stamped into `metadata`."""

@@ -12,6 +12,7 @@ from harness.config import DatabaseConfig
 from harness.database import Database
 from harness.errors import NotFound, OutcomeUnknown
 from harness.faults.proxy import Moment, Proxy
+from harness.models import Pruned
 from harness.persistence import PooledSaver, memory_saver, setup_langgraph
 from harness.storage.extensions import FullStorage
 from harness.storage.local import LocalStorage
@@ -131,13 +132,13 @@ async def test_nothing_remains_of_a_deleted_thread(
 
 
 async def test_who_may_not_delete_the_thread_deletes_nothing(site: Site) -> None:
-    """Another owner's attempt leaves the checkpoints alone; so does keeping the latest state."""
+    """Another owner's attempts leave the checkpoints alone."""
     thread_id = await a_thread(site)
     before = await site.remains(thread_id)
     with pytest.raises(NotFound):
         await site.storage.threads.delete(thread_id, owner="bob")
     assert await site.storage.threads.prune([thread_id], owner="bob") == 0
-    await site.storage.threads.prune([thread_id], strategy="keep_latest", owner=OWNER)
+    assert await site.storage.threads.prune_history(keep=1, owner="bob") == Pruned()
     assert await site.remains(thread_id) == before
 
 

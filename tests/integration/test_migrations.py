@@ -178,7 +178,7 @@ class TestRecord:
             "SELECT state_id = checkpoint_id AS kept, state_id IS NULL AS none, interrupts, error"
             " FROM langgraph_server.threads ORDER BY state_seq DESC"
         )
-        bare = {"interrupts": {}, "error": None}
+        bare: dict[str, object] = {"interrupts": {}, "error": None}
         assert await cursor.fetchall() == [
             {"kept": True, "none": False, **bare},
             {"kept": None, "none": True, **bare},

@@ -12,6 +12,7 @@ from harness.contract.checkpointer.deletion import (
     SaverCopyContract,
     SaverDeleteContract,
     SaverPruneContract,
+    SaverRunsContract,
 )
 from harness.contract.checkpointer.delta import SaverDeltaContract
 from harness.contract.checkpointer.history import SaverHistoryContract
@@ -28,6 +29,7 @@ ALL: tuple[type[CheckpointerContract], ...] = (
     SaverHistoryContract,
     SaverDeleteContract,
     SaverPruneContract,
+    SaverRunsContract,
     SaverCopyContract,
     SaverAtomicContract,
     SaverConcurrencyContract,
@@ -48,5 +50,6 @@ __all__ = [
     "SaverPruneContract",
     "SaverPutContract",
     "SaverReadContract",
+    "SaverRunsContract",
     "SaverWritesContract",
 ]

@@ -54,6 +54,8 @@ class CheckpointerContract:
     """Tests that the saver is known to fail, by name, and why: one that passes is an error."""
     refuses: ClassVar[frozenset[str]] = frozenset()
     """Names of the odd values (`harness.contract.checkpointer.odd.ODD`) that it does not store."""
+    refuses_deltas: ClassVar[bool] = False
+    """Whether it raises NotImplementedError where a thread with delta channels is to be pruned."""
     patience_s: ClassVar[float] = 20.0
     """How long fifty tasks may take together, in seconds."""
     stuck_s: ClassVar[float] = 20.0

@@ -28,7 +28,7 @@ _MOMENTS: Final = frozenset(
         "leased_until",
     }
 )
-_OWN_WAY: Final = frozenset({"seq", "token", "lease_token"})
+_OWN_WAY: Final = frozenset({"seq", "token", "lease_token", "size_bytes"})
 """What every backend makes in its own way."""
 
 

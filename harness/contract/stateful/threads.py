@@ -100,6 +100,17 @@ class ThreadRules(TwoSides):
         """Show another head."""
         self.same("threads.cache_head", head=a_head(checkpoint_id, head), **arguments)
 
+    @rule(
+        ids=st.none() | st.lists(THREADS, max_size=3),
+        keep=st.integers(0, 3),
+        older_than_s=st.sampled_from([None, None, 0, 3_600]),
+        dry_run=st.booleans(),
+        owner=st.none() | OWNERS,
+    )
+    def prune_histories(self, ids: list[Id] | None, owner: str | None, **what: Any) -> None:
+        """Remove what is old of some, or of all."""
+        self.same("threads.prune_history", None if ids is None else list(ids), owner=owner, **what)
+
     @rule(thread_id=THREADS, values=OBJECTS, checkpoint_id=CHECKPOINTS, given=_STATE, owner=OWNERS)
     def add_state(self, given: dict[str, Any], **arguments: Any) -> None:
         """Add a state."""

@@ -1,9 +1,10 @@
 """Everything that one memory store holds."""
 
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Collection
+from datetime import datetime
+from typing import Final, Protocol
 
-from harness.models import ACTIVE
+from harness.models import ACTIVE, Pruned
 from harness.storage.memory.clock import Clock
 from harness.storage.memory.rows import (
     AssistantRow,
@@ -15,6 +16,20 @@ from harness.storage.memory.rows import (
     VersionRow,
 )
 from harness.storage.memory.table import Table
+from harness.storage.requests import Keeping
+
+
+class Checkpoints(Protocol):
+    """What LangGraph keeps of threads, in the same memory."""
+
+    def thread_ids(self) -> Collection[str]:
+        """Return the threads that have checkpoints."""
+
+    def forget(self, thread_id: str) -> None:
+        """Remove all of a thread."""
+
+    def prune(self, thread_id: str, keeping: Keeping, now: datetime) -> Pruned:
+        """Remove what is old of a thread."""
 
 
 class Tables:
@@ -50,11 +65,8 @@ class Tables:
             thread=lambda row: row.thread_id,
         )
 
-        self._thread_removed: Final[list[Callable[[str], None]]] = []
-
-    def on_thread_removed(self, act: Callable[[str], None]) -> None:
-        """Call `act` with the id of each thread that is deleted from now on, as a trigger would."""
-        self._thread_removed.append(act)
+        self.checkpoints: Final[list[Checkpoints]] = []
+        """What loses a thread's checkpoints in the same step as the tables lose the thread."""
 
     def remove_assistant(self, row: AssistantRow) -> None:
         """Delete an assistant with its versions and crons."""
@@ -73,5 +85,5 @@ class Tables:
         for cron in self.crons.group("thread", row.thread_id):
             self.crons.remove(cron)
         self.threads.remove(row)
-        for act in self._thread_removed:
-            act(row.thread_id)
+        for checkpoints in self.checkpoints:
+            checkpoints.forget(row.thread_id)

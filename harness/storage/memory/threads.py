@@ -5,16 +5,17 @@ from dataclasses import replace
 from datetime import datetime
 
 from harness.errors import Conflict
-from harness.models import Json, PruneStrategy, Thread, ThreadState
+from harness.models import Json, Pruned, PruneStrategy, Thread, ThreadState
 from harness.storage.memory.access import readable, visible, writable
 from harness.storage.memory.inserting import insert_rows, taken
 from harness.storage.memory.jsonb import contains
 from harness.storage.memory.paging import paged
 from harness.storage.memory.records import state_of, thread_of
+from harness.storage.memory.retention import prune_thread, threads_of
 from harness.storage.memory.rows import StateRow, ThreadRow
 from harness.storage.memory.tables import Tables
 from harness.storage.memory.transitions import show_head
-from harness.storage.requests import HeadChange, NewState, NewThread, Page, ThreadQuery
+from harness.storage.requests import HeadChange, Keeping, NewState, NewThread, Page, ThreadQuery
 
 
 class MemoryThreads:
@@ -81,14 +82,14 @@ class MemoryThreads:
         return thread_of(row)
 
     async def prune(self, thread_ids: Sequence[str], strategy: PruneStrategy, *, owner: str) -> int:
-        """Delete the caller's threads, or their states before the head."""
+        """Delete the caller's threads, or their states and checkpoints before the head."""
         rows = [self._tables.threads.get(thread_id) for thread_id in dict.fromkeys(thread_ids)]
         own = [row for row in rows if row is not None and row.owner == owner]
         for row in own:
             if strategy == "delete":
                 self._tables.remove_thread(row)
             else:
-                self._keep_head(row.thread_id)
+                prune_thread(self._tables, row.thread_id, Keeping(keep=1, older_than_s=None))
         return len(own)
 
     async def cache_head(self, thread_id: str, change: HeadChange, *, owner: str) -> Thread:
@@ -100,6 +101,15 @@ class MemoryThreads:
         show_head(self._tables, row, change.head, self._tables.clock.now())
         self._tables.threads.change(row, status="busy" if row.status == "busy" else status)
         return thread_of(row)
+
+    async def prune_history(
+        self, thread_ids: Sequence[str] | None, keeping: Keeping, *, owner: str | None
+    ) -> Pruned:
+        """Delete old states and checkpoints."""
+        pruned = Pruned()
+        for thread_id in threads_of(self._tables, thread_ids, owner):
+            pruned += prune_thread(self._tables, thread_id, keeping)
+        return pruned
 
     async def add_state(self, thread_id: str, state: NewState, *, owner: str) -> ThreadState:
         """Add a state and make it the head."""
@@ -169,13 +179,6 @@ class MemoryThreads:
     def _head(self, thread_id: str) -> StateRow | None:
         states = self._tables.thread_states.group("thread", thread_id)
         return max(states, key=lambda row: row.seq, default=None)
-
-    def _keep_head(self, thread_id: str) -> None:
-        states = self._states(thread_id)
-        for state in states[:-1]:
-            self._tables.thread_states.remove(state)
-        for head in states[-1:]:
-            self._tables.thread_states.change(head, parent_checkpoint_id=None)
 
     def _matching(self, query: ThreadQuery, owner: str) -> list[ThreadRow]:
         wanted = None if query.ids is None else frozenset(query.ids)

@@ -66,3 +66,34 @@ AND one.seq < (SELECT b.seq FROM langgraph_server.thread_states AS b
 
 -- fragment: with_metadata
 AND one.metadata @> %(metadata)s
+
+-- Threads of which something might go: those that have more states than stay.
+-- template: crowded
+SELECT thread_id::text FROM langgraph_server.thread_states {condition}
+GROUP BY thread_id HAVING count(*) > %(keep)s
+
+-- fragment: of_threads
+WHERE thread_id = ANY (%(ids)s::uuid[])
+
+-- statement: prune
+WITH gone AS (
+    DELETE FROM langgraph_server.thread_states
+    WHERE thread_id = %(id)s
+      AND seq <= (SELECT seq FROM langgraph_server.thread_states
+                  WHERE thread_id = %(id)s ORDER BY seq DESC OFFSET %(keep)s LIMIT 1)
+      AND (%(older_than_s)s::float8 IS NULL
+           OR created_at <= now() - make_interval(secs => %(older_than_s)s))
+    RETURNING checkpoint_id,
+              pg_column_size(thread_id) + pg_column_size(checkpoint_id)
+            + coalesce(pg_column_size(parent_checkpoint_id), 0) + pg_column_size(seq)
+            + pg_column_size("values") + pg_column_size(next) + pg_column_size(tasks)
+            + pg_column_size(interrupts) + pg_column_size(metadata) + pg_column_size(created_at)
+              AS size_bytes
+)
+SELECT count(*) AS rows, coalesce(sum(size_bytes), 0)::bigint AS size_bytes,
+       array_agg(checkpoint_id) AS gone
+FROM gone
+
+-- statement: make_roots
+UPDATE langgraph_server.thread_states SET parent_checkpoint_id = NULL
+WHERE thread_id = %(id)s AND parent_checkpoint_id = ANY (%(gone)s)

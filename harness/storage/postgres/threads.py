@@ -8,17 +8,18 @@ from psycopg.rows import scalar_row
 
 from harness.database import Database
 from harness.errors import Conflict, NotFound
-from harness.models import Json, PruneStrategy, Thread
+from harness.models import Json, Pruned, PruneStrategy, Thread
 from harness.storage.interface import ThreadSortBy
 from harness.storage.postgres.codec import dumps
 from harness.storage.postgres.heads import head_parameters
 from harness.storage.postgres.inserting import Inserting
 from harness.storage.postgres.records import rows_of, thread
 from harness.storage.postgres.refusals import refusal
+from harness.storage.postgres.retention import PostgresRetention
 from harness.storage.postgres.searching import Searching, given, order_of, page_parameters
 from harness.storage.postgres.sql import load
 from harness.storage.postgres.states import PostgresStates
-from harness.storage.requests import HeadChange, NewThread, Page, ThreadQuery
+from harness.storage.requests import HeadChange, Keeping, NewThread, Page, ThreadQuery
 
 SQL: Final = load("threads")
 SEARCHING: Final = Searching(SQL, get_args(ThreadSortBy), ["thread_id"])
@@ -30,6 +31,7 @@ class PostgresThreads(PostgresStates):
 
     def __init__(self, database: Database) -> None:
         super().__init__(database)
+        self._retention = PostgresRetention(database)
         self._inserting = Inserting(
             database=database,
             blocks=SQL,
@@ -118,15 +120,29 @@ class PostgresThreads(PostgresStates):
         return rows[0]
 
     async def prune(self, thread_ids: Sequence[str], strategy: PruneStrategy, *, owner: str) -> int:
-        """Delete the caller's threads, or their states before the head."""
-        act = SQL["delete_many"] if strategy == "delete" else SQL["keep_heads"]
+        """Delete the caller's threads, or their states and checkpoints before the head."""
+        named = {"ids": list(thread_ids), "owner": owner}
+        if strategy == "keep_latest":
+            own = await self._database.read(SQL["own_among"], named, row_factory=scalar_row)
+            for thread_id in sorted(own):
+                await self._retention.prune(thread_id, Keeping(keep=1, older_than_s=None), owner)
+            return len(own)
         # Two statements: the second one's snapshot shows what was added while the first one waited.
         async with self._database.transaction() as connection:
             cursor = connection.cursor(row_factory=scalar_row)
-            await cursor.execute(SQL["lock_own"], {"ids": list(thread_ids), "owner": owner})
+            await cursor.execute(SQL["lock_own"], named)
             locked = await cursor.fetchall()
-            await cursor.execute(act, {"ids": locked})
+            await cursor.execute(SQL["delete_many"], {"ids": locked})
         return len(locked)
+
+    async def prune_history(
+        self, thread_ids: Sequence[str] | None, keeping: Keeping, *, owner: str | None
+    ) -> Pruned:
+        """Delete old states and checkpoints, a transaction for each thread."""
+        pruned = Pruned()
+        for thread_id in await self._retention.crowded(thread_ids, keeping, owner):
+            pruned += await self._retention.prune(thread_id, keeping, owner)
+        return pruned
 
 
 def _given(query: ThreadQuery) -> tuple[tuple[str, ...], dict[str, Any]]:

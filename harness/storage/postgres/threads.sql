@@ -101,16 +101,16 @@ ORDER BY thread_id FOR UPDATE
 -- statement: delete_many
 DELETE FROM langgraph_server.threads WHERE thread_id = ANY (%(ids)s::uuid[])
 
--- statement: keep_heads
-WITH heads AS (
-    SELECT DISTINCT ON (thread_id) thread_id, seq FROM langgraph_server.thread_states
-    WHERE thread_id = ANY (%(ids)s::uuid[]) ORDER BY thread_id, seq DESC
-), gone AS (
-    DELETE FROM langgraph_server.thread_states AS s USING heads
-    WHERE s.thread_id = heads.thread_id AND s.seq < heads.seq
-)
-UPDATE langgraph_server.thread_states AS s SET parent_checkpoint_id = NULL
-FROM heads WHERE s.thread_id = heads.thread_id AND s.seq = heads.seq
+-- statement: own
+SELECT thread_id::text FROM langgraph_server.threads WHERE owner = %(owner)s
+
+-- statement: own_among
+SELECT thread_id::text FROM langgraph_server.threads
+WHERE thread_id = ANY (%(ids)s::uuid[]) AND owner = %(owner)s
+
+-- Held against deletion only: what runs on the thread goes on.
+-- statement: hold
+SELECT owner FROM langgraph_server.threads WHERE thread_id = %(id)s FOR KEY SHARE
 
 -- template: search
 SELECT {columns} FROM (

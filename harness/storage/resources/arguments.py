@@ -1,15 +1,24 @@
 """Arguments that several resources share."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from harness.errors import InvalidInput
 from harness.models import Json, SortOrder, ThreadHead, ThreadStatus
-from harness.storage.checks import MAX_LIMIT, check_choice, check_id, check_integer
-from harness.storage.requests import Page
+from harness.storage.checks import (
+    MAX_LIMIT,
+    check_choice,
+    check_flag,
+    check_id,
+    check_integer,
+    check_number,
+)
+from harness.storage.requests import Keeping, Page
 from harness.storage.values import canonical_object, check_text
 
 NewT = TypeVar("NewT")
+
+MAX_AGE_S: Final = 1_000 * 366 * 86_400.0
 
 
 def make_page(
@@ -28,6 +37,23 @@ def make_page(
         offset=check_integer(offset, "offset"),
         sort_by=sort_by if sort_fields is None else check_choice(sort_by, sort_fields, "sort_by"),
         sort_order=check_choice(sort_order, SortOrder, "sort_order"),
+    )
+
+
+def make_keeping(keep: Any, older_than_s: Any, *, dry_run: Any = False) -> Keeping:
+    """Return what stays of each history.
+
+    Raises:
+        InvalidInput: There is neither a number nor an age, or one of them is none.
+    """
+    if keep is None and older_than_s is None:
+        raise InvalidInput("keep or older_than_s must say what stays")
+    return Keeping(
+        keep=1 if keep is None else check_integer(keep, "keep", low=1),
+        older_than_s=None
+        if older_than_s is None
+        else check_number(older_than_s, "older_than_s", high=MAX_AGE_S, or_zero=True),
+        dry_run=check_flag(dry_run, "dry_run"),
     )
 
 

@@ -6,6 +6,7 @@ from datetime import datetime
 from harness.errors import InvalidInput
 from harness.models import (
     IfExists,
+    Pruned,
     PruneStrategy,
     SortOrder,
     Thread,
@@ -20,6 +21,7 @@ from harness.storage.requests import HeadChange, NewState, NewThread, ThreadQuer
 from harness.storage.resources.arguments import (
     bulk_rows,
     canonical_head,
+    make_keeping,
     make_page,
     object_list,
     settled_status,
@@ -29,7 +31,7 @@ from harness.storage.values import canonical_object, check_text
 
 
 class Threads:
-    """Threads, their state and its history; see `harness.storage.interface.ThreadStore`."""
+    """Threads, their state and its history; see `ThreadStore`, `Snapshots` and `Retention`."""
 
     def __init__(self, engine: ThreadEngine) -> None:
         self._engine = engine
@@ -136,6 +138,22 @@ class Threads:
         )
         return await self._engine.cache_head(
             check_id(thread_id, "thread"), change, owner=check_owner(owner)
+        )
+
+    async def prune_history(
+        self,
+        thread_ids: Sequence[str] | None = None,
+        *,
+        keep: int | None = None,
+        older_than_s: float | None = None,
+        dry_run: bool = False,
+        owner: str | None = None,
+    ) -> Pruned:
+        """Delete old snapshots and checkpoints."""
+        return await self._engine.prune_history(
+            check_ids(thread_ids, "thread"),
+            make_keeping(keep, older_than_s, dry_run=dry_run),
+            owner=None if owner is None else check_owner(owner),
         )
 
     async def add_state(

@@ -5,12 +5,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from harness.models import Json, Lease, Run, Thread, ThreadState
+from harness.models import Json, Lease, Pruned, Run, Thread, ThreadState
 from harness.storage.memory.items import MemoryItems
+from harness.storage.memory.retention import threads_of
 from harness.storage.memory.runs import MemoryRuns
 from harness.storage.memory.threads import MemoryThreads
 from harness.storage.memory.transitions import show_head
-from harness.storage.requests import HeadChange, NewState, StatusChange
+from harness.storage.requests import HeadChange, Keeping, NewState, StatusChange
 from harness.storage.resources.ownership import new_id
 from tests.integration.broken.fault import Fault, of_engine
 
@@ -110,6 +111,28 @@ class AnybodyWritesState(MemoryThreads):
         return await super().add_state(thread_id, state, owner=owner if row is None else row.owner)
 
 
+class AnybodyPrunesHistory(MemoryThreads):
+    """The owner is not looked at when a history is pruned."""
+
+    async def prune_history(self, thread_ids: Any, keeping: Keeping, *, owner: Any) -> Pruned:
+        return await super().prune_history(thread_ids, keeping, owner=None)
+
+
+class PruningLeavesTheOldest(MemoryThreads):
+    """What is pruned is the end of a history, its head included."""
+
+    async def prune_history(self, thread_ids: Any, keeping: Keeping, *, owner: Any) -> Pruned:
+        threads = threads_of(self._tables, thread_ids, owner)
+        before = {thread_id: self._states(thread_id) for thread_id in threads}
+        pruned = await super().prune_history(thread_ids, keeping, owner=owner)
+        for thread_id, states in before.items():
+            for head in self._tables.thread_states.group("thread", thread_id):
+                if head is states[-1] and len(states) > 1:
+                    self._tables.thread_states.remove(head)
+                    self._tables.thread_states.add(states[0])
+        return pruned
+
+
 class ItemsLeakAnOwner(MemoryItems):
     """A search shows everybody's items."""
 
@@ -190,12 +213,14 @@ FAULTS: Final[Sequence[Fault]] = (
     of_engine(4, threads=CheckpointIdsAreRandom),
     of_engine(4, threads=BeforeIsIgnored),
     of_engine(4, threads=HistoryIsSortedById),
+    of_engine(4, threads=PruningLeavesTheOldest),
     of_engine(5, threads=LimitIsIgnored),
     of_engine(5, threads=UnknownBeforeIsTheWholeHistory),
     of_engine(5, threads=LimitComesBeforeTheCondition),
     of_engine(6, threads=AnybodyReadsState),
     of_engine(6, threads=AnybodyWritesState),
     of_engine(6, threads=AnybodyShowsAHead),
+    of_engine(6, threads=AnybodyPrunesHistory),
     of_engine(6, items=ItemsLeakAnOwner),
     of_engine(9, threads=ValuesAreSetBeforeTheCheck),
     of_engine(9, threads=ThreadValuesLagBehind),

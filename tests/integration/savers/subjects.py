@@ -20,7 +20,7 @@ _STUCK_S = 0.5
 class Memory(CheckpointerContract):
     """LangGraph's saver in memory."""
 
-    lacks = frozenset({"aprune", "acopy_thread"})
+    lacks = frozenset({"aprune", "acopy_thread", "adelete_for_runs"})
     disagrees: ClassVar[dict[str, str]] = {
         "test_a_config_names_its_checkpoint": "a tuple read by id has the caller's own config",
         "test_a_whole_number_names_a_thread": 'threads 7 and "7" are two',
@@ -52,7 +52,6 @@ class Memory(CheckpointerContract):
 class _Postgres(CheckpointerContract):
     """A saver over LangGraph's tables."""
 
-    lacks = frozenset({"acopy_thread"})
     refuses = frozenset(
         {  # what jsonb cannot hold; short channel values are in jsonb too, the others are blobs
             "NaN in metadata",
@@ -80,6 +79,8 @@ class _Postgres(CheckpointerContract):
 class _Stock(_Postgres):
     """LangGraph's saver over Postgres, as it comes."""
 
+    lacks = frozenset({"acopy_thread", "adelete_for_runs"})
+    refuses_deltas = True
     stuck_s = 0.4
 
     disagrees: ClassVar[dict[str, str]] = {

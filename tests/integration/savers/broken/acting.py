@@ -1,4 +1,4 @@
-"""Faults in histories, deletions and copies, in calls that fail or meet, and in delta channels."""
+"""Faults in histories, in calls that fail or meet, and in delta channels."""
 # ruff: noqa: D102 -- a class says what is wrong with it; the methods are the saver's
 
 import asyncio
@@ -9,11 +9,8 @@ from harness.contract.checkpointer import (
     CheckpointerContract,
     SaverAtomicContract,
     SaverConcurrencyContract,
-    SaverCopyContract,
-    SaverDeleteContract,
     SaverDeltaContract,
     SaverHistoryContract,
-    SaverPruneContract,
 )
 from tests.integration.savers.broken.sound import Sound
 
@@ -110,106 +107,6 @@ class ThreadsAreGrouped(Sound):
         if config is None:
             found.sort(key=lambda one: one.config["configurable"]["thread_id"])
         yield from found[:limit]
-
-
-class BlobsOutliveTheirThread(Sound):
-    """A deleted thread leaves its blobs."""
-
-    def delete_thread(self, thread_id: str) -> None:
-        blobs = dict(self.blobs)
-        super().delete_thread(thread_id)
-        self.blobs.update(blobs)
-
-
-class WritesOutliveTheirThread(Sound):
-    """A deleted thread leaves its writes."""
-
-    def delete_thread(self, thread_id: str) -> None:
-        writes = dict(self.writes)
-        super().delete_thread(thread_id)
-        self.writes.update(writes)
-
-
-class OnlyTheRootIsDeleted(Sound):
-    """A deleted thread leaves its subgraphs' checkpoints."""
-
-    def delete_thread(self, thread_id: str) -> None:
-        inner = {ns: rows for ns, rows in self.storage.get(thread_id, {}).items() if ns}
-        super().delete_thread(thread_id)
-        if inner:
-            self.storage[thread_id].update(inner)
-
-
-class NeighboursAreDeleted(Sound):
-    """Deleting a thread deletes those whose ids begin with its."""
-
-    def delete_thread(self, thread_id: str) -> None:
-        for thread in [one for one in self.storage if one.startswith(str(thread_id))]:
-            super().delete_thread(thread)
-        super().delete_thread(thread_id)
-
-
-class DeletingNothingRaises(Sound):
-    """A thread that is not there cannot be deleted."""
-
-    def delete_thread(self, thread_id: str) -> None:
-        if str(thread_id) not in self.storage:
-            raise KeyError(thread_id)
-        super().delete_thread(thread_id)
-
-
-class PruneKeepsOneOfAll(Sound):
-    """Pruning keeps one checkpoint of a thread, whatever its namespaces."""
-
-    async def aprune(self, thread_ids: Any, *, strategy: str = "keep_latest") -> None:
-        await super().aprune(thread_ids, strategy=strategy)
-        for thread in thread_ids:
-            for namespace in [*self.storage.get(thread, {})][1:]:
-                del self.storage[thread][namespace]
-
-
-class PruneLeavesBlobs(Sound):
-    """Pruning frees no blob."""
-
-    async def aprune(self, thread_ids: Any, *, strategy: str = "keep_latest") -> None:
-        blobs = dict(self.blobs)
-        await super().aprune(thread_ids, strategy=strategy)
-        self.blobs.update(blobs)
-
-
-class AnyStrategyWillDo(Sound):
-    """A strategy that does not exist is the default."""
-
-    async def aprune(self, thread_ids: Any, *, strategy: str = "keep_latest") -> None:
-        known = "delete" if strategy == "delete" else "keep_latest"
-        await super().aprune(thread_ids, strategy=known)
-
-
-class PruneForgetsDeltas(Sound):
-    """Pruning drops the checkpoints that a delta channel is rebuilt from."""
-
-    def _has_deltas(self, thread: str) -> bool:
-        return False
-
-
-class CopiesLackWrites(Sound):
-    """A copied thread has no pending writes."""
-
-    async def acopy_thread(self, source_thread_id: str, target_thread_id: str) -> None:
-        await super().acopy_thread(source_thread_id, target_thread_id)
-        for key in [key for key in self.writes if key[0] == target_thread_id]:
-            del self.writes[key]
-
-
-class CopiesAreShared(Sound):
-    """A copied thread's writes are the original's."""
-
-    async def acopy_thread(self, source_thread_id: str, target_thread_id: str) -> None:
-        await super().acopy_thread(source_thread_id, target_thread_id)
-        for thread, namespace, checkpoint in [*self.writes]:
-            if thread == source_thread_id:
-                shared = self.writes[thread, namespace, checkpoint]
-                self.writes[target_thread_id, namespace, checkpoint] = shared
 
 
 class RefusedPutsAreHalfDone(Sound):
@@ -407,17 +304,6 @@ FAULTS: Final[Mapping[type[Sound], type[CheckpointerContract]]] = {
     AbsentIsNull: SaverHistoryContract,
     ListsLackWrites: SaverHistoryContract,
     ThreadsAreGrouped: SaverHistoryContract,
-    BlobsOutliveTheirThread: SaverDeleteContract,
-    WritesOutliveTheirThread: SaverDeleteContract,
-    OnlyTheRootIsDeleted: SaverDeleteContract,
-    NeighboursAreDeleted: SaverDeleteContract,
-    DeletingNothingRaises: SaverDeleteContract,
-    PruneKeepsOneOfAll: SaverPruneContract,
-    PruneLeavesBlobs: SaverPruneContract,
-    AnyStrategyWillDo: SaverPruneContract,
-    PruneForgetsDeltas: SaverPruneContract,
-    CopiesLackWrites: SaverCopyContract,
-    CopiesAreShared: SaverCopyContract,
     RefusedPutsAreHalfDone: SaverAtomicContract,
     RefusedWritesAreHalfDone: SaverAtomicContract,
     PutsAreTwoSteps: SaverAtomicContract,

@@ -11,7 +11,6 @@ from langgraph.checkpoint.base import (
     CheckpointTuple,
 )
 from langgraph.checkpoint.memory import InMemorySaver
-from langgraph.checkpoint.serde.types import _DeltaSnapshot
 
 
 class Sound(InMemorySaver):
@@ -95,14 +94,23 @@ class Sound(InMemorySaver):
             if strategy == "delete":
                 self.delete_thread(thread)
                 continue
-            if self._has_deltas(thread):
-                raise NotImplementedError(f"thread {thread} has delta channels")
             for namespace, rows in self.storage.get(thread, {}).items():
-                self._keep(thread, namespace, max(rows))
+                self._keep(thread, namespace, {max(rows)})
+
+    async def adelete_for_runs(self, run_ids: Sequence[str]) -> None:
+        """Remove what runs made."""
+        for thread, namespaces in list(self.storage.items()):
+            for namespace, rows in namespaces.items():
+                made_by = {key: self._metadata(row).get("run_id") for key, row in rows.items()}
+                self._keep(
+                    thread, namespace, {k for k, run in made_by.items() if run not in run_ids}
+                )
 
     async def acopy_thread(self, source_thread_id: str, target_thread_id: str) -> None:
         """Copy all of a thread."""
-        for namespace, rows in self.storage[source_thread_id].items():
+        if target_thread_id in self.storage:
+            raise ValueError(f"thread {target_thread_id} has checkpoints")
+        for namespace, rows in self.storage.get(source_thread_id, {}).items():
             self.storage[target_thread_id][namespace] = dict(rows)
         for (thread, *rest), writes in list(self.writes.items()):
             if thread == source_thread_id:
@@ -137,22 +145,39 @@ class Sound(InMemorySaver):
             for key, value in wanted.items()
         )
 
-    def _has_deltas(self, thread: str) -> bool:
-        """Tell whether a thread has snapshots of delta channels."""
-        blobs = [blob for key, blob in self.blobs.items() if key[0] == thread]
-        return any(isinstance(self.serde.loads_typed(b), _DeltaSnapshot) for b in blobs if b[1])
-
-    def _keep(self, thread: str, namespace: str, kept: str) -> None:
-        """Remove all checkpoints of a namespace but one, and what only they used."""
+    def _keep(self, thread: str, namespace: str, chosen: set[str]) -> None:
+        """Remove all checkpoints of a namespace but those chosen, and what nobody else needs."""
         rows = self.storage[thread][namespace]
-        checkpoint, metadata, _ = rows[kept]
-        self.storage[thread][namespace] = {kept: (checkpoint, metadata, None)}
-        for key in [k for k in self.writes if k[:2] == (thread, namespace) and k[2] != kept]:
-            del self.writes[key]
-        versions = self.serde.loads_typed(checkpoint)["channel_versions"]
-        for blob in [k for k in self.blobs if k[:2] == (thread, namespace)]:
-            if versions.get(blob[2]) != blob[3]:
-                del self.blobs[blob]
+        kept = chosen | {way for key in chosen for way in self._ways(thread, namespace, key)}
+        for key in rows.keys() - kept:
+            del rows[key]
+            self.writes.pop((thread, namespace, key), None)
+        used = set()
+        for key, (checkpoint, metadata, parent) in rows.items():
+            rows[key] = (checkpoint, metadata, parent if parent in rows else None)
+            used.update(self.serde.loads_typed(checkpoint)["channel_versions"].items())
+        for blob in [k for k in self.blobs if k[:2] == (thread, namespace) and k[2:] not in used]:
+            del self.blobs[blob]
+
+    def _ways(self, thread: str, namespace: str, key: str) -> set[str]:
+        """Return the checkpoints from which the delta channels of one are rebuilt."""
+        rows, ways = self.storage[thread][namespace], set()
+        for channel in self._metadata(rows[key]).get("counters_since_delta_snapshot", ()):
+            way = key
+            while way in rows and not self._stores(thread, namespace, rows[way], channel):
+                way = rows[way][2] or ""
+                ways.add(way)
+        return ways
+
+    def _stores(self, thread: str, namespace: str, row: Any, channel: str) -> bool:
+        """Tell whether a checkpoint has a value of a channel."""
+        version = self.serde.loads_typed(row[0])["channel_versions"].get(channel)
+        return self.blobs.get((thread, namespace, channel, version), ("empty", b""))[0] != "empty"
+
+    def _metadata(self, row: Any) -> dict[str, Any]:
+        """Return a checkpoint's metadata."""
+        metadata: dict[str, Any] = self.serde.loads_typed(row[1])
+        return metadata
 
 
 def _place(config: RunnableConfig) -> tuple[str, str]:

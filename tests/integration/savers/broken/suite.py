@@ -10,11 +10,15 @@ from typing import Any
 import pytest
 
 from harness.contract.checkpointer import ALL, CheckpointerContract
-from tests.integration.savers.broken import acting, keeping
+from tests.integration.savers.broken import acting, keeping, removing
 from tests.integration.savers.broken.sound import Sound
 from tests.integration.savers.memory import MemoryKiller, MemoryProbe
 
-FAULTS: dict[type[Sound], type[CheckpointerContract]] = {**keeping.FAULTS, **acting.FAULTS}
+FAULTS: dict[type[Sound], type[CheckpointerContract]] = {
+    **keeping.FAULTS,
+    **acting.FAULTS,
+    **removing.FAULTS,
+}
 """Every fault, and the contract class whose promise it breaks."""
 
 
