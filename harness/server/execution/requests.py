@@ -95,7 +95,7 @@ def request_of(
     command = asked.get("command")
     options = {name: asked.get(name) for name in ("interrupt_before", "interrupt_after")}
     return GraphRequest(
-        input=None if continues else _command(command) if command else asked.get("input"),
+        input=None if continues else command_of(command) if command else asked.get("input"),
         config=config,
         context=_context(graph, {**assistant.context, **_overlay(asked)}),
         modes=modes_of(asked),
@@ -113,7 +113,8 @@ def modes_of(asked: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(dict.fromkeys([modes] if isinstance(modes, str) else modes))
 
 
-def _command(command: Mapping[str, Any]) -> Command[Any]:
+def command_of(command: Mapping[str, Any]) -> Command[Any]:
+    """Return LangGraph's command for the one of a body."""
     update, goto = command.get("update"), command.get("goto")
     if isinstance(update, list) and all(_is_pair(entry) for entry in update):
         update = [(name, value) for name, value in update]
