@@ -7,24 +7,6 @@ WHERE thread_id = %(thread_id)s::uuid
   AND (running_run_id IS NULL OR running_run_id = %(run_id)s::uuid)
 FOR NO KEY UPDATE
 
--- The checkpoints that a run wrote, in every namespace, and the writes that belong to them.
--- statement: forget_checkpoints
-WITH gone AS (
-    DELETE FROM checkpoints
-    WHERE thread_id = %(thread_id)s AND metadata ->> 'run_id' = %(run_id)s
-    RETURNING checkpoint_ns, checkpoint_id
-)
-DELETE FROM checkpoint_writes AS w USING gone
-WHERE w.thread_id = %(thread_id)s AND w.checkpoint_ns = gone.checkpoint_ns
-  AND w.checkpoint_id = gone.checkpoint_id
-
--- statement: forget_blobs
-DELETE FROM checkpoint_blobs AS b
-WHERE b.thread_id = %(thread_id)s AND NOT EXISTS (
-    SELECT FROM checkpoints AS c
-    WHERE c.thread_id = b.thread_id AND c.checkpoint_ns = b.checkpoint_ns
-      AND c.checkpoint -> 'channel_versions' ->> b.channel = b.version)
-
 -- What the run answered, and what those that had asked then wrote: on the newest checkpoint that is
 -- left in each namespace. (LangGraph keeps that beside the checkpoint of the run before.)
 -- statement: forget_answers

@@ -11,7 +11,7 @@ from langgraph.checkpoint.serde.types import TASKS, _DeltaSnapshot
 
 from harness.models import Freed, Pruned
 from harness.storage.requests import Keeping
-from harness.storage.retention import Link, Settlement, newest, settle, time_of
+from harness.storage.retention import Link, Settlement, newest, not_of, settle, time_of
 
 Blob = tuple[str, str, Any]
 """A namespace, a channel and its version."""
@@ -53,6 +53,18 @@ class MemoryCheckpoints:
         """Remove what is old of a thread; in a dry run only say what would go."""
         loaded = self._load(thread_id)
         settlement = settle(self._links(thread_id, loaded), newest(keeping, now))
+        return self._carry_out(settlement, thread_id, loaded, dry_run=keeping.dry_run)
+
+    def forget_run(self, thread_id: str, run_id: str) -> None:
+        """Remove what a run made of a thread, but for what others' delta channels need."""
+        loaded = self._load(thread_id)
+        links = self._links(thread_id, loaded)
+        settlement = settle(links, not_of({run_id}), with_calls=False)
+        self._carry_out(settlement, thread_id, loaded, dry_run=False)
+
+    def _carry_out(
+        self, settlement: Settlement, thread_id: str, loaded: list[_Loaded], *, dry_run: bool
+    ) -> Pruned:
         gone, kept = _parted(loaded, settlement)
         blobs = {blob for one in gone for blob in one.blobs}
         blobs -= {blob for one in kept for blob in one.blobs}
@@ -70,7 +82,7 @@ class MemoryCheckpoints:
                 for _, _, serialized, _ in self._saver.writes[thread_id, *each].values()
             ),
         )
-        if not keeping.dry_run:
+        if not dry_run:
             for blob in blobs:
                 del self._saver.blobs[thread_id, *blob]
             for each in writes:

@@ -17,7 +17,7 @@ from harness.agents.graph import Saver
 from harness.config import DatabaseConfig, ServerConfig
 from harness.database import Database, ScratchDatabases
 from harness.errors import NotFound
-from harness.models import SYSTEM, Run
+from harness.models import SYSTEM, Run, Thread
 from harness.persistence import AgentStore, PooledSaver, memory_saver, setup_langgraph
 from harness.server.execution.executor import Executor
 from harness.server.graphs import Graphs, system_assistant_id
@@ -40,6 +40,11 @@ async def _unstorable(state: MessagesState) -> dict[str, Any]:
     return {"messages": [AIMessage("\ud800")]}
 
 
+async def _nul(state: MessagesState) -> dict[str, Any]:
+    del state
+    return {"messages": [AIMessage("a\0b")]}
+
+
 def one_node(node: Any) -> StateGraph[Any]:
     """Return a graph of one node."""
     graph = StateGraph(MessagesState)
@@ -48,7 +53,12 @@ def one_node(node: Any) -> StateGraph[Any]:
     return graph
 
 
-SERVED = {**GRAPHS, "odd": one_node(_odd), "unstorable": one_node(_unstorable)}
+SERVED = {
+    **GRAPHS,
+    "odd": one_node(_odd),
+    "unstorable": one_node(_unstorable),
+    "nul": one_node(_nul),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,10 +80,10 @@ class Bench:
         finally:
             await executor.stop(5)
 
-    async def create(self, graph: str, given: Any, **more: Any) -> Run:
-        """Queue a run on a new thread."""
+    async def create(self, graph: str, given: Any, *, on: Run | None = None, **more: Any) -> Run:
+        """Queue a run, on a new thread or on that of another run."""
         return await self.storage.runs.create(
-            str(uuid4()),
+            str(uuid4()) if on is None else on.thread_id,
             system_assistant_id(graph),
             kwargs={"input": given, **more},
             if_not_exists="create",
@@ -100,6 +110,14 @@ class Bench:
     async def thread_status(self, run: Run) -> str:
         """Return the status of a run's thread."""
         return (await self.storage.threads.get(run.thread_id, owner=OWNER)).status
+
+    async def assert_head(self, run: Run) -> Thread:
+        """Assert that a thread shows its newest checkpoint; return it."""
+        thread = await self.storage.threads.get(run.thread_id, owner=OWNER)
+        found = await self.saver.aget_tuple({"configurable": {"thread_id": run.thread_id}})
+        assert found is not None
+        assert thread.checkpoint_id == found.checkpoint["id"]
+        return thread
 
     async def done(self, run: Run) -> list[int]:
         """Return the steps that a thread's checkpoints hold."""
@@ -154,6 +172,7 @@ async def test_what_becomes_of_threads(bench: Bench) -> None:
             ended = await bench.ended(executor, run)
             assert ended.status == status
             assert await bench.thread_status(run) == thread
+            await bench.assert_head(run)
         assert ended.error == "StepFailed: step 1 of 1 failed, as it was told to"
 
 
@@ -164,6 +183,40 @@ async def test_what_cannot_be_told_is_an_error(bench: Bench, graph: str) -> None
         run = await bench.create(graph, {"messages": []})
         assert (await bench.ended(executor, run)).status == "error"
         assert await bench.thread_status(run) == "error"
+
+
+async def test_what_threads_show(bench: Bench) -> None:
+    """Values, what a human is asked, and why the last run failed; each run shows its own."""
+    async with bench.executor() as executor:
+        run = await bench.create("approval", {"action": "leap"})
+        await bench.ended(executor, run)
+        thread = await bench.assert_head(run)
+        assert thread.values == {"action": "leap", "approved": None, "log": ["proposed leap"]}
+        [[asked]] = thread.interrupts.values()
+        assert asked["value"]["action"] == "leap"
+        answer = await bench.create("approval", None, on=run, command={"resume": True})
+        await bench.ended(executor, answer)
+        thread = await bench.assert_head(run)
+        assert (thread.status, thread.interrupts) == ("idle", {})
+        assert thread.values is not None
+        assert thread.values["approved"] is True
+        failing = await bench.create("steps", {"fail_at": 1})
+        await bench.ended(executor, failing)
+        thread = await bench.assert_head(failing)
+        assert thread.error is not None
+        assert thread.error["error"] == "StepFailed"
+        await executor.forget(answer, owner=OWNER)
+        thread = await bench.assert_head(run)
+        assert thread.status == "interrupted"
+        assert [[a["id"] for a in found] for found in thread.interrupts.values()] == [[asked["id"]]]
+
+
+async def test_values_that_no_row_can_show(bench: Bench) -> None:
+    """Their run succeeds, and its thread shows everything else."""
+    async with bench.executor() as executor:
+        run = await bench.create("nul", {"messages": []})
+        assert (await bench.ended(executor, run)).status == "success"
+        assert (await bench.assert_head(run)).values is None
 
 
 async def test_a_cancelled_thread_can_go_on(bench: Bench) -> None:

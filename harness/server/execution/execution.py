@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from enum import Enum
 from time import monotonic
 from typing import Final, TypeVar
@@ -14,16 +15,17 @@ from harness.agents.graph import Graph, Saver
 from harness.errors import (
     DatabaseUnavailable,
     HarnessError,
+    InvalidInput,
     LeaseLost,
     NotFound,
     OutcomeUnknown,
     Overloaded,
 )
-from harness.models import ClaimedRun, RunStatus, ThreadStatus
+from harness.models import ClaimedRun, RunStatus, ThreadHead, ThreadStatus
 from harness.persistence import forget_run, owner_scope
 from harness.server.execution.channel import Channel
 from harness.server.execution.events import events_of
-from harness.server.execution.heads import Head, head_of, is_head_of
+from harness.server.execution.heads import Head, head_of, is_head_of, show_head
 from harness.server.execution.outcomes import Outcome, error_of, error_text, is_temporary
 from harness.server.execution.requests import config_of, request_of
 from harness.server.graphs import Graphs
@@ -158,17 +160,34 @@ class Execution:
         if is_temporary(self.run):
             await self._write(self._forget_thread)
         else:
-            becomes: ThreadStatus = "interrupted" if head is not None and head.next else "idle"
-            await self._write(
-                lambda: self._storage.runs.finish(
-                    self._lease,
-                    status,
-                    error=None if told is None else error_text(told),
-                    thread_status="error" if status == "error" else becomes,
-                    owner=self.owner,
-                )
-            )
+            await self._end(status, head, told)
         return Outcome(status=status, values=None if head is None else head.answer, error=told)
+
+    async def _end(
+        self, status: RunStatus, head: Head | None, error: Mapping[str, str] | None
+    ) -> None:
+        """End the run, and have its thread show what it left behind."""
+        becomes: ThreadStatus = "idle" if head is None else head.thread_status
+        shown = None if head is None else head.shown(error)
+
+        async def end(shown: ThreadHead | None) -> None:
+            await self._storage.runs.finish(
+                self._lease,
+                status,
+                error=None if error is None else error_text(error),
+                thread_status="error" if status == "error" else becomes,
+                head=shown,
+                owner=self.owner,
+            )
+
+        try:
+            await self._write(lambda: end(shown))
+        except InvalidInput as exc:
+            if shown is None:
+                raise
+            logger.warning("run %s left values that no row can show: %s", self.run.run_id, exc)
+            bare = replace(shown, values=None, interrupts={})
+            await self._write(lambda: end(bare))
 
     async def _read_head(self, graph: Graph) -> Head:
         return await self._write(lambda: head_of(graph, self.run))
@@ -183,6 +202,7 @@ class Execution:
                 await self._storage.runs.delete(run.thread_id, run.run_id, owner=self.owner)
             except NotFound:
                 return
+            await show_head(self._storage, self._graphs, run, owner=self.owner)
 
         await self._write(self._forget_thread if is_temporary(run) else forget)
         return Outcome(status="interrupted")

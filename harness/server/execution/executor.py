@@ -14,6 +14,7 @@ from harness.persistence import forget_run
 from harness.server.execution.broker import Broker
 from harness.server.execution.channel import Channel
 from harness.server.execution.execution import Execution, Stop
+from harness.server.execution.heads import show_head
 from harness.server.execution.outcomes import Outcome, is_temporary, outcome_of
 from harness.server.graphs import Graphs
 from harness.server.metrics import Metrics
@@ -163,7 +164,8 @@ class Executor:
             NotFound: There is none.
         """
         active = await self._storage.runs.get_active(run.thread_id, owner=owner)
-        if active is None or active.status != "running":
+        rests = active is None or active.status != "running"
+        if rests:
             newest = await self._storage.runs.list(run.thread_id, limit=1, owner=owner)
             await forget_run(
                 self._checkpointer,
@@ -172,6 +174,8 @@ class Executor:
                 undo=bool(newest) and newest[0].run_id == run.run_id,
             )
         await self._storage.runs.delete(run.thread_id, run.run_id, owner=owner)
+        if rests:
+            await show_head(self._storage, self._graphs, run, owner=owner)
 
     async def delete_thread(self, thread_id: str, *, owner: str) -> None:
         """Remove a thread with all that is of it; what executes it is stopped.
