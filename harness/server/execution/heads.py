@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import orjson
+from langgraph.types import StateSnapshot
 
 from harness.agents.graph import Graph, Saver
 from harness.errors import Conflict, InvalidInput, NotFound
@@ -25,6 +26,17 @@ class Head:
     interrupts: dict[str, list[Any]]
     """What each task that waits for an answer asks, by the task's id."""
     checkpoint_id: str | None
+
+    @classmethod
+    def of(cls, snapshot: StateSnapshot) -> Self:
+        """Return the head that a thread has whose newest state this is."""
+        asking = [task for task in snapshot.tasks if task.interrupts]
+        return cls(
+            values=snapshot.values,
+            next=snapshot.next,
+            interrupts={task.id: list(task.interrupts) for task in asking},
+            checkpoint_id=snapshot.config["configurable"].get("checkpoint_id"),
+        )
 
     @property
     def answer(self) -> Any:
@@ -60,13 +72,7 @@ class Head:
 
 async def head_of(graph: Graph, run: Run) -> Head:
     """Read the head of the run's thread."""
-    snapshot = await graph.aget_state({"configurable": _thread(run)})
-    return Head(
-        values=snapshot.values,
-        next=snapshot.next,
-        interrupts={task.id: list(task.interrupts) for task in snapshot.tasks if task.interrupts},
-        checkpoint_id=snapshot.config["configurable"].get("checkpoint_id"),
-    )
+    return Head.of(await graph.aget_state({"configurable": _thread(run)}))
 
 
 async def show_head(storage: FullStorage, graphs: Graphs, run: Run, *, owner: str) -> None:

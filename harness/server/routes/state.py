@@ -48,7 +48,7 @@ async def update(call: Call[StateUpdateBody, Nothing]) -> Reply:
         body.checkpoint_id if body.checkpoint is None else body.checkpoint.model_dump()
     )
     step = [StateUpdate(values, body.as_node)]
-    config, _ = await _states(call).update(call.path["thread_id"], [step], place)
+    config, _ = await states_of(call).update(call.path["thread_id"], [step], place)
     checkpoint = checkpoint_of(config)
     assert checkpoint is not None  # noqa: S101 -- it was just written
     shown = {"checkpoint": checkpoint, "configurable": checkpoint}
@@ -79,7 +79,7 @@ async def search_history(call: Call[HistoryBody, Nothing]) -> Reply:
 async def _got(
     call: Call[Any, Any], place: Place, select: list[str] | None, *, subgraphs: bool
 ) -> Reply:
-    state = await _states(call).get(call.path["thread_id"], place, subgraphs=subgraphs)
+    state = await states_of(call).get(call.path["thread_id"], place, subgraphs=subgraphs)
     return Reply(body=selected_of(state, select))
 
 
@@ -91,14 +91,16 @@ async def _listed(
     place: Place,
     metadata: Json,
 ) -> Reply:
-    states = await _states(call).history(
+    states = await states_of(call).history(
         call.path["thread_id"], place, limit=asked.limit, before=before, metadata=metadata
     )
     return Reply(body=[selected_of(state, asked.select) for state in states])
 
 
-def _states(call: Call[Any, Any]) -> States:
-    return States(call.services, call.owner)
+def states_of(call: Call[Any, Any]) -> States:
+    """Return the states of the caller's threads."""
+    services = call.services
+    return States(services.storage, services.graphs, services.checkpointer, owner=call.owner)
 
 
 _STATE: Final = "/threads/{thread_id}/state"

@@ -11,6 +11,7 @@ from harness.server.failures import HttpError
 from harness.server.http import Call, Nothing, Reply, Route
 from harness.server.routes.extracting import extracted, steps_of
 from harness.server.routes.paging import PAGED, page
+from harness.server.routes.state import states_of
 from harness.server.routes.thread_bodies import (
     NewThreadBody,
     PruneBody,
@@ -21,7 +22,6 @@ from harness.server.routes.thread_bodies import (
 )
 from harness.server.routes.thread_shapes import PrunedShape, ThreadShape, thread_shape
 from harness.server.threads.places import Place
-from harness.server.threads.states import States
 from harness.storage.checks import check_ids
 
 
@@ -133,8 +133,7 @@ async def prune(call: Call[PruneBody, Nothing]) -> Reply:
 
 async def _applied(call: Call[Any, Any], thread: Thread, body: NewThreadBody) -> Thread:
     steps = [[_update_of(one) for one in step.updates] for step in body.supersteps or ()]
-    states = States(call.services, call.owner)
-    _, shown = await states.update(thread.thread_id, steps, Place())
+    _, shown = await states_of(call).update(thread.thread_id, steps, Place())
     return shown
 
 

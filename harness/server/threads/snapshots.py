@@ -3,11 +3,9 @@
 from collections.abc import Mapping
 from typing import Any, cast
 
-import orjson
 from langgraph.types import PregelTask, StateSnapshot
 
-from harness.models import Json, ThreadHead, ThreadState, ThreadStatus
-from harness.server.encoding import encode
+from harness.models import Json, ThreadState
 from harness.server.threads.places import checkpoint_of
 
 
@@ -51,30 +49,6 @@ def selected_of(state: Json, select: list[str] | None) -> Json:
     if keys and "values" not in chosen and isinstance(values, Mapping):
         chosen["values"] = {key: values[key] for key in keys if key in values}
     return chosen
-
-
-def head_of_snapshot(snapshot: StateSnapshot) -> ThreadHead:
-    """Return what a thread is to show whose newest checkpoint this is."""
-    checkpoint = checkpoint_of(snapshot.config) if snapshot.created_at is not None else None
-    if checkpoint is None:
-        return ThreadHead(values=None, checkpoint_id=None, interrupts={}, error=None)
-    asked = {
-        task.id: [{"id": one.id, "value": one.value} for one in task.interrupts]
-        for task in snapshot.tasks
-        if task.interrupts
-    }
-    values, interrupts = orjson.loads(encode([snapshot.values, asked]))
-    return ThreadHead(
-        values=values if isinstance(values, dict) else None,
-        checkpoint_id=checkpoint["checkpoint_id"],
-        interrupts=interrupts,
-        error=None,
-    )
-
-
-def status_after(snapshot: StateSnapshot) -> ThreadStatus:
-    """Return what a thread is while nothing runs: what would come next waits for somebody."""
-    return "interrupted" if snapshot.next else "idle"
 
 
 def _task(task: PregelTask) -> Json:

@@ -3,25 +3,23 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import Final
 from weakref import WeakValueDictionary
 
 from langchain_core.runnables import RunnableConfig
-from langgraph.types import StateSnapshot, StateUpdate
+from langgraph.types import StateUpdate
 
-from harness.agents.graph import Graph
+from harness.agents.graph import Graph, Saver
 from harness.errors import Conflict, Forbidden, HarnessError, InvalidInput, NotFound
-from harness.models import SYSTEM, Json, Thread
+from harness.models import SYSTEM, Json, Thread, ThreadHead
 from harness.persistence import owner_scope
+from harness.server.execution.heads import Head
 from harness.server.failures import HttpError
-from harness.server.services import Services
+from harness.server.graphs import Graphs
 from harness.server.threads.places import Place
-from harness.server.threads.snapshots import (
-    head_of_snapshot,
-    state_of_record,
-    state_of_snapshot,
-    status_after,
-)
+from harness.server.threads.snapshots import state_of_record, state_of_snapshot
+from harness.storage.extensions import FullStorage
 from harness.storage.values import canonical_object
 
 Superstep = Sequence[StateUpdate]
@@ -35,13 +33,15 @@ class States:
     """Reads and writes the states of one owner's threads.
 
     Args:
-        services: Where they are.
+        storage: Where threads and their snapshots are.
+        graphs: What runs on threads.
+        saver: The graphs' checkpointer.
         owner: Whose threads; those of owner `system` can be read too.
     """
 
-    def __init__(self, services: Services, owner: str) -> None:
-        self._storage, self._graphs = services.storage, services.graphs
-        self._saver, self._owner = services.checkpointer, owner
+    def __init__(self, storage: FullStorage, graphs: Graphs, saver: Saver, *, owner: str) -> None:
+        self._storage, self._graphs, self._saver = storage, graphs, saver
+        self._owner = owner
 
     async def get(self, thread_id: str, place: Place, *, subgraphs: bool = False) -> Json:
         """Return a state; an empty one where the thread has none.
@@ -61,7 +61,7 @@ class States:
         with owner_scope(self._owner):
             snapshot = await graph.aget_state(place.config(thread.thread_id), subgraphs=subgraphs)
         if place == Place():
-            await self._repair(thread, snapshot)
+            await self._repair(thread, Head.of(snapshot))
         return state_of_snapshot(snapshot)
 
     async def history(
@@ -117,8 +117,8 @@ class States:
             graph = await self._writable(thread, place)
             with owner_scope(self._owner):
                 config = await self._write(graph, place.config(thread.thread_id), supersteps)
-                snapshot = await graph.aget_state(Place().config(thread.thread_id))
-            return config, await self._show(thread, snapshot)
+                head = Head.of(await graph.aget_state(Place().config(thread.thread_id)))
+            return config, await self._show(thread, head)
 
     async def _writable(self, thread: Thread, place: Place) -> Graph:
         """Return the graph of a thread that may be written to."""
@@ -156,34 +156,31 @@ class States:
             return None
         return await self._graphs.get(graph_id)
 
-    async def _repair(self, thread: Thread, snapshot: StateSnapshot) -> None:
+    async def _repair(self, thread: Thread, head: Head) -> None:
         """Show the head if another is shown; a run that keeps the thread busy will do it itself."""
-        shown = head_of_snapshot(snapshot).checkpoint_id
         if (
-            shown is None  # no graph has run: what the row shows is a snapshot, if anything
-            or shown == thread.checkpoint_id
+            head.checkpoint_id is None  # no graph has run: if the row shows any, it is a snapshot
+            or head.checkpoint_id == thread.checkpoint_id
             or thread.status == "busy"
             or thread.metadata["owner"] != self._owner
         ):
             return
         try:
-            await self._show(thread, snapshot, seen=True)
+            await self._show(thread, head, seen_at=thread.state_updated_at)
         except (Conflict, NotFound):
             return  # somebody was faster
 
-    async def _show(self, thread: Thread, snapshot: StateSnapshot, *, seen: bool = False) -> Thread:
-        head = head_of_snapshot(snapshot)
-
-        async def cache(values: Json | None, interrupts: Json) -> Thread:
+    async def _show(self, thread: Thread, head: Head, seen_at: datetime | None = None) -> Thread:
+        async def cache(shown: ThreadHead) -> Thread:
             return await self._storage.threads.cache_head(
                 thread.thread_id,
-                replace(head, values=values, interrupts=interrupts),
-                thread_status=status_after(snapshot),
-                seen_at=thread.state_updated_at if seen else None,
+                shown,
+                thread_status=head.thread_status,
+                seen_at=seen_at,
                 owner=self._owner,
             )
 
         try:
-            return await cache(head.values, head.interrupts)
+            return await cache(head.shown())
         except InvalidInput:  # a graph may hold what no row can
-            return await cache(None, {})
+            return await cache(replace(head.shown(), values=None, interrupts={}))
