@@ -114,7 +114,9 @@ async def test_an_older_state_repairs_nothing(bench: Bench) -> None:
     await bench.say(thread, "one")
     first = await bench.states().get(thread.thread_id, Place())
     await bench.say(thread, "two")
+    await bench.states().get(thread.thread_id, Place())
     before = await bench.shown(thread)
+    assert before[1] == ["one", "two"]
     await bench.states().get(thread.thread_id, Place(checkpoint_id=first["checkpoint_id"]))
     assert await bench.shown(thread) == before
 
