@@ -62,6 +62,30 @@ def bench(
     _do(quick=quick, full=full, backends=backend, out=out, parts=("measure",))
 
 
+@app.command()
+def serve(
+    host: Annotated[str | None, typer.Option(help="Where to listen; 127.0.0.1 by default.")] = None,
+    port: Annotated[
+        int | None, typer.Option(help="On which port; 8123 by default, 0 for a free one.")
+    ] = None,
+    embedded: Annotated[
+        bool,
+        typer.Option("--embedded", help="Store in the server of `harness db`, started if need be."),
+    ] = False,
+    config: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="A langgraph.json; the bundled agents by default."),
+    ] = None,
+    insecure: Annotated[
+        bool, typer.Option("--insecure", help="Let others in without authentication.")
+    ] = False,
+) -> None:
+    """Serve agents over LangGraph's API, from DATABASE_URL or from memory, until Ctrl-C."""
+    from harness.commands.serving import serve_until_told  # noqa: PLC0415 -- likewise
+
+    serve_until_told(host=host, port=port, embedded=embedded, graphs=config, insecure=insecure)
+
+
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def notebook(
     context: typer.Context,

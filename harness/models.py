@@ -66,12 +66,28 @@ class Thread:
     """The head state's values, cached for search; None until there is a state."""
     checkpoint_id: str | None
     """The head state's checkpoint, None until there is a state."""
+    interrupts: Json
+    """By task, what the head of a graph's thread waits for: `{task_id: [{"id", "value"}]}`."""
+    error: Json | None
+    """Why the last run of a graph's thread failed: `{"error", "message"}`; None if it did not."""
     metadata: Json
     created_at: datetime
     updated_at: datetime
     """Changes with metadata, status and state."""
     state_updated_at: datetime
     """Changes with state only; equals `created_at` until there is one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ThreadHead:
+    """What a thread is to show of its newest checkpoint, which the checkpointer has."""
+
+    values: Json | None
+    checkpoint_id: str | None
+    interrupts: Json
+    """As `Thread.interrupts`."""
+    error: Json | None
+    """As `Thread.error`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,6 +12,7 @@ from harness.contract.crons import CronStoreContract
 from harness.contract.expiry import ItemExpiryContract
 from harness.contract.filters import ItemFilterContract
 from harness.contract.firing import CronFiringContract, CronScheduleContract
+from harness.contract.heads import HeadCacheContract
 from harness.contract.identity import IdentityContract
 from harness.contract.integration import CrossStoreIntegrationContract
 from harness.contract.items import StoreStorageContract
@@ -41,6 +42,7 @@ ALL: tuple[type[StorageContract], ...] = (
     ThreadPruneContract,
     SnapshotContract,
     HistoryContract,
+    HeadCacheContract,
     RetentionContract,
     RunStoreContract,
     RunTransitionsContract,
@@ -79,6 +81,7 @@ __all__ = [
     "CronScheduleContract",
     "CronStoreContract",
     "CrossStoreIntegrationContract",
+    "HeadCacheContract",
     "HistoryContract",
     "IdentityContract",
     "ItemExpiryContract",

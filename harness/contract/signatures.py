@@ -13,6 +13,7 @@ from harness.storage.extensions import (
     BulkPut,
     CronQueue,
     FullStorage,
+    HeadCache,
     ItemKeeper,
     RunQueue,
     RunRecords,
@@ -46,7 +47,7 @@ class SignatureContract(StorageContract):
     """What the interface itself promises, for whoever calls it by position or by default."""
 
     needs: ClassVar[frozenset[type]] = frozenset(
-        {BulkCreate, BulkPut, CronQueue, ItemKeeper, RunQueue, RunRecords, Snapshots}
+        {BulkCreate, BulkPut, CronQueue, HeadCache, ItemKeeper, RunQueue, RunRecords, Snapshots}
     )
 
     @pytest.mark.invariant(34)

@@ -1,5 +1,6 @@
 """LangGraph's checkpointer and store and their tables, as this project runs them."""
 
+from harness.persistence.forgetting import forget_run
 from harness.persistence.memory import memory_saver
 from harness.persistence.owner import current_owner, owner_scope
 from harness.persistence.saver import PooledSaver
@@ -10,6 +11,7 @@ __all__ = [
     "AgentStore",
     "PooledSaver",
     "current_owner",
+    "forget_run",
     "memory_saver",
     "owner_scope",
     "setup_langgraph",

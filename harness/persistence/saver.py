@@ -52,6 +52,11 @@ class PooledSaver(DirectSaver):
         super().__init__(database.pool, serde=serde)
         self._database = database
 
+    @property
+    def database(self) -> Database:
+        """Where the checkpoints are."""
+        return self._database
+
     @classmethod
     @asynccontextmanager
     async def from_conn_string(

@@ -28,6 +28,7 @@ from harness.storage.requests import (
     AssistantQuery,
     CronChange,
     CronQuery,
+    HeadChange,
     ItemQuery,
     Keeping,
     NamespaceQuery,
@@ -74,6 +75,7 @@ class ThreadEngine(Protocol):
     async def prune(
         self, thread_ids: Sequence[str], strategy: PruneStrategy, *, owner: str
     ) -> int: ...
+    async def cache_head(self, thread_id: str, change: HeadChange, *, owner: str) -> Thread: ...
     async def prune_history(
         self, thread_ids: Sequence[str] | None, keeping: Keeping, *, owner: str | None
     ) -> Pruned: ...

@@ -4,6 +4,7 @@ The promises of `harness.storage.interface` hold here too.
 """
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Literal, Protocol, TypeVar
 
 from harness.models import (
@@ -17,6 +18,7 @@ from harness.models import (
     RunStatus,
     SortOrder,
     Thread,
+    ThreadHead,
     ThreadState,
     ThreadStatus,
 )
@@ -72,6 +74,28 @@ class Snapshots(Protocol):
 
         Raises:
             Conflict: The thread has a state with that checkpoint id.
+        """
+
+
+class HeadCache(Protocol):
+    """Lets threads show the state that a graph's checkpointer keeps of them."""
+
+    async def cache_head(
+        self,
+        thread_id: str,
+        head: ThreadHead,
+        *,
+        thread_status: ThreadStatus | None = None,
+        seen_at: datetime | None = None,
+        owner: str,
+    ) -> Thread:
+        """Show another head: values, checkpoint, interrupts and error together.
+
+        `thread_status` is what the thread becomes unless a run keeps it busy; by default it stays.
+        Who repairs what it read gives the `state_updated_at` of that reading as `seen_at`.
+
+        Raises:
+            Conflict: The thread's state has changed since `seen_at`.
         """
 
 
@@ -157,6 +181,7 @@ class RunRecords(Protocol):
         *,
         error: str | None = None,
         thread_status: ThreadStatus | None = None,
+        head: ThreadHead | None = None,
         owner: str,
     ) -> Run:
         """Move a run on, from outside its lease, which is lost by it.
@@ -164,6 +189,7 @@ class RunRecords(Protocol):
         `pending` goes to `running` (an attempt without a lease) or a terminal status, `running`
         to a terminal one. `thread_status` is what the thread becomes if no other run keeps it
         busy; by default `idle` after success and interruption, `error` after error and timeout.
+        A `head` is what it shows from then on, whatever keeps it busy; a start has none.
 
         Raises:
             Conflict: The run is terminal, or the step is none of these, or another run is running.
@@ -201,9 +227,10 @@ class RunQueue(Protocol):
         *,
         error: str | None = None,
         thread_status: ThreadStatus | None = None,
+        head: ThreadHead | None = None,
         owner: str,
     ) -> Run:
-        """End the run with a terminal status (see `update_status` for `thread_status`).
+        """End the run with a terminal status (see `update_status` for its thread), in one step.
 
         Raises:
             LeaseLost: It is not the run's current one.
@@ -248,7 +275,7 @@ class FullAssistants(AssistantStore, BulkCreate[Assistant], Protocol):
     """Assistants, with everything."""
 
 
-class FullThreads(ThreadStore, BulkCreate[Thread], Snapshots, Retention, Protocol):
+class FullThreads(ThreadStore, BulkCreate[Thread], Snapshots, HeadCache, Retention, Protocol):
     """Threads, with everything."""
 
 

@@ -119,6 +119,8 @@ _DEFAULTS: Final[dict[str, RawRow]] = {
         "status": "idle",
         "values": None,
         "checkpoint_id": None,
+        "interrupts": _JSON,
+        "error": None,
         "metadata": _JSON,
         "created_at": _Now,
         "updated_at": _Now,

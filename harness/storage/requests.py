@@ -17,6 +17,7 @@ from harness.models import (
     OnRunCompleted,
     RunStatus,
     SortOrder,
+    ThreadHead,
     ThreadStatus,
 )
 from harness.storage.filters import Condition
@@ -142,6 +143,18 @@ class StatusChange:
     status: RunStatus
     error: str | None
     thread_status: ThreadStatus
+    head: ThreadHead | None = None
+    """What the thread shows from now on, other runs or not; None: what it showed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeadChange:
+    """A head for a thread to show, and what the thread becomes unless a run keeps it busy."""
+
+    head: ThreadHead
+    thread_status: ThreadStatus | None
+    seen_at: datetime | None
+    """Only while the thread's state is of this time; None: whatever it is."""
 
 
 @dataclass(slots=True, kw_only=True)

@@ -16,13 +16,14 @@ from psycopg.pq.abc import PGconn
 
 from harness.config import DatabaseConfig
 from harness.database import Database
-from harness.models import ClaimedRun
+from harness.models import ClaimedRun, ThreadHead
 from harness.storage.local import LocalStorage
 from harness.storage.postgres import PostgresBackend
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="libpq traces on Linux only")
 
 OWNER = "ada"
+HEAD = ThreadHead(values={"a": 2}, checkpoint_id=None, interrupts={}, error=None)
 Call = Callable[["Fixed"], Coroutine[Any, Any, Any]]
 
 
@@ -146,6 +147,7 @@ ONE: dict[str, Call] = {
     "threads.update": lambda f: f.storage.threads.update(f.thread, metadata={}, owner=OWNER),
     "threads.search": lambda f: f.storage.threads.search(status="idle", owner=OWNER),
     "threads.count": lambda f: f.storage.threads.count(owner=OWNER),
+    "threads.cache_head": lambda f: f.storage.threads.cache_head(f.thread, HEAD, owner=OWNER),
     "threads.add_state": lambda f: f.storage.threads.add_state(f.thread, {}, owner=OWNER),
     "threads.get_state": lambda f: f.storage.threads.get_state(f.thread, owner=OWNER),
     "threads.get_history": lambda f: f.storage.threads.get_history(f.thread, owner=OWNER),
@@ -167,11 +169,17 @@ ONE: dict[str, Call] = {
     "runs.update_status": lambda f: f.storage.runs.update_status(
         f.thread, f.run, "interrupted", owner=OWNER
     ),
+    "runs.update_status with head": lambda f: f.storage.runs.update_status(
+        f.thread, f.run, "interrupted", head=HEAD, owner=OWNER
+    ),
     "runs.delete": lambda f: f.storage.runs.delete(f.thread, f.run, owner=OWNER),
     "runs.claim of nothing": lambda f: f.storage.runs.claim(lease_s=60),
     "runs.heartbeat": lambda f: f.storage.runs.heartbeat(f.claimed.lease, lease_s=60, owner=OWNER),
     "runs.hand_back": lambda f: f.storage.runs.hand_back(f.claimed.lease, owner=OWNER),
     "runs.finish": lambda f: f.storage.runs.finish(f.claimed.lease, "success", owner=OWNER),
+    "runs.finish with head": lambda f: f.storage.runs.finish(
+        f.claimed.lease, "success", head=HEAD, owner=OWNER
+    ),
     "items.put_item": lambda f: f.storage.items.put_item(("home",), "new", {}, owner=OWNER),
     "items.put_item again": lambda f: f.storage.items.put_item(("home",), "plain", {}, owner=OWNER),
     "items.put_many": lambda f: f.storage.items.put_many(

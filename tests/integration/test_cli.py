@@ -127,7 +127,7 @@ async def test_a_setting_that_makes_no_sense_gets_one_line(variable: str, tmp_pa
     assert os.listdir(tmp_path) == []  # noqa: PTH208 -- blocking paths are not for coroutines
 
 
-@pytest.mark.parametrize("command", ["run", "verify", "bench", "notebook", "db"])
+@pytest.mark.parametrize("command", ["run", "verify", "bench", "serve", "notebook", "db"])
 async def test_every_command_explains_itself(command: str, tmp_path: Path) -> None:
     """`--help` names what the command does."""
     ended = await harness(command, "--help", cwd=tmp_path)

@@ -163,6 +163,27 @@ class TestRecord:
                 assert set(RUNTIME_TABLES) <= await tables(connection)
                 assert len(await recorded(connection)) == len(shipped())
 
+    async def test_threads_of_the_first_schema_keep_their_head(
+        self, connection: AsyncConnection[DictRow]
+    ) -> None:
+        """The newest snapshot of a thread is still known as such; one without has none."""
+        await migrate(connection, shipped()[:1])
+        await connection.execute(
+            "INSERT INTO langgraph_server.threads (thread_id, owner, checkpoint_id, state_seq)"
+            " VALUES (gen_random_uuid(), 'ada', gen_random_uuid(), 3),"
+            " (gen_random_uuid(), 'ada', NULL, 0)"
+        )
+        await migrate(connection)
+        cursor = await connection.execute(
+            "SELECT state_id = checkpoint_id AS kept, state_id IS NULL AS none, interrupts, error"
+            " FROM langgraph_server.threads ORDER BY state_seq DESC"
+        )
+        bare: dict[str, object] = {"interrupts": {}, "error": None}
+        assert await cursor.fetchall() == [
+            {"kept": True, "none": False, **bare},
+            {"kept": None, "none": True, **bare},
+        ]
+
     async def test_a_newer_schema_is_refused(self, connection: AsyncConnection[DictRow]) -> None:
         """A version that knows fewer migrations says so, and touches nothing."""
         await migrate(connection, [FIRST, SECOND])

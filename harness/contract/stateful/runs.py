@@ -9,12 +9,14 @@ from hypothesis.stateful import rule
 from harness.contract.stateful.core import TwoSides
 from harness.contract.stateful.strategies import (
     ASSISTANTS,
+    HEADS,
     OBJECTS,
     OWNERS,
     PATTERNS,
     RUNS,
     THREADS,
     Id,
+    a_head,
     optional,
     pages,
 )
@@ -102,11 +104,12 @@ class RunRules(TwoSides):
         status=_STATUS,
         error=_ERROR,
         thread_status=_SETTLED,
+        head=st.none() | HEADS,
         owner=OWNERS,
     )
-    def update_run_status(self, **arguments: Any) -> None:
-        """Move one on."""
-        self.same("runs.update_status", **arguments)
+    def update_run_status(self, head: dict[str, Any] | None, **arguments: Any) -> None:
+        """Move one on, with a head for its thread perhaps."""
+        self.same("runs.update_status", head=head and a_head(None, head), **arguments)
 
     @rule(owner=st.none() | OWNERS)
     def claim_run(self, owner: str | None) -> None:
@@ -125,10 +128,17 @@ class RunRules(TwoSides):
         """Give a lease up."""
         self.call_leased("runs.hand_back", which, owner=owner)
 
-    @rule(which=_LEASES, status=_ENDED, error=_ERROR, thread_status=_SETTLED, owner=OWNERS)
-    def finish(self, which: int, **arguments: Any) -> None:
-        """End a leased run."""
-        self.call_leased("runs.finish", which, **arguments)
+    @rule(
+        which=_LEASES,
+        status=_ENDED,
+        error=_ERROR,
+        thread_status=_SETTLED,
+        head=st.none() | HEADS,
+        owner=OWNERS,
+    )
+    def finish(self, which: int, head: dict[str, Any] | None, **arguments: Any) -> None:
+        """End a leased run, with a head for its thread perhaps."""
+        self.call_leased("runs.finish", which, head=head and a_head(None, head), **arguments)
 
     @rule(run_id=RUNS)
     def let_time_pass(self, run_id: Id) -> None:

@@ -6,7 +6,7 @@ from uuid import UUID
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
-from harness.models import SYSTEM
+from harness.models import SYSTEM, ThreadHead
 
 
 class Id(str):
@@ -99,6 +99,15 @@ PATTERNS: Final = st.one_of(
 )
 """Objects for containment; most of them small enough to be contained in something."""
 
+HEADS: Final = st.fixed_dictionaries(
+    {
+        "values": st.none() | OBJECTS,
+        "interrupts": st.dictionaries(_KEYS, st.lists(OBJECTS, max_size=1), max_size=1),
+        "error": st.none() | OBJECTS,
+    }
+)
+"""What a thread is told to show, but for its checkpoint."""
+
 ORDERS: Final = st.sampled_from(["asc", "desc"])
 
 
@@ -111,6 +120,12 @@ def pages(*sort_fields: str) -> SearchStrategy[dict[str, Any]]:
             optional={"limit": st.integers(1, 4), "offset": st.integers(0, 3)},
         ),
     )
+
+
+def a_head(checkpoint_id: Id | None, given: dict[str, Any]) -> ThreadHead:
+    """Return a head at a checkpoint, whose name stands for the same id on every side."""
+    made = None if checkpoint_id is None else fixed_id(checkpoint_id)
+    return ThreadHead(checkpoint_id=made, **given)
 
 
 def optional(**strategies: SearchStrategy[Any]) -> SearchStrategy[dict[str, Any]]:

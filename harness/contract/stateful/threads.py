@@ -8,11 +8,13 @@ from hypothesis.stateful import rule
 from harness.contract.stateful.core import TwoSides
 from harness.contract.stateful.strategies import (
     CHECKPOINTS,
+    HEADS,
     OBJECTS,
     OWNERS,
     PATTERNS,
     THREADS,
     Id,
+    a_head,
     optional,
     pages,
 )
@@ -86,6 +88,17 @@ class ThreadRules(TwoSides):
     def prune_threads(self, ids: list[Id], strategy: str, owner: str) -> None:
         """Remove some, or all but their heads."""
         self.same("threads.prune", list(ids), strategy=strategy, owner=owner)
+
+    @rule(
+        thread_id=THREADS,
+        checkpoint_id=st.none() | CHECKPOINTS,
+        head=HEADS,
+        thread_status=st.none() | _STATUS,
+        owner=OWNERS,
+    )
+    def cache_head(self, checkpoint_id: Id | None, head: dict[str, Any], **arguments: Any) -> None:
+        """Show another head."""
+        self.same("threads.cache_head", head=a_head(checkpoint_id, head), **arguments)
 
     @rule(thread_id=THREADS, values=OBJECTS, checkpoint_id=CHECKPOINTS, given=_STATE, owner=OWNERS)
     def add_state(self, given: dict[str, Any], **arguments: Any) -> None:

@@ -2,12 +2,12 @@
 
 -- name: create
 WITH thread AS MATERIALIZED (
-    SELECT thread_id, checkpoint_id, state_seq, updated_at FROM langgraph_server.threads
+    SELECT thread_id, state_id, state_seq, updated_at FROM langgraph_server.threads
     WHERE thread_id = %(id)s AND owner = %(owner)s FOR NO KEY UPDATE
 ), head AS MATERIALIZED (
     SELECT thread.thread_id, greatest(thread.state_seq, last.seq, 0) + 1 AS seq,
            CASE WHEN last.seq >= thread.state_seq THEN last.checkpoint_id
-                ELSE thread.checkpoint_id END AS parent_checkpoint_id,
+                ELSE thread.state_id END AS parent_checkpoint_id,
            greatest(now(), thread.updated_at + interval '1 microsecond') AS made_at
     FROM thread LEFT JOIN LATERAL (
         SELECT seq, checkpoint_id FROM langgraph_server.thread_states AS s
@@ -17,7 +17,10 @@ WITH thread AS MATERIALIZED (
     UPDATE langgraph_server.threads AS t SET
         "values" = %(values)s,
         checkpoint_id = %(checkpoint_id)s,
+        interrupts = '{}',
+        error = NULL,
         state_seq = head.seq,
+        state_id = %(checkpoint_id)s,
         status = CASE WHEN t.status = 'busy' THEN 'busy' ELSE %(status)s END,
         updated_at = head.made_at,
         state_updated_at = head.made_at

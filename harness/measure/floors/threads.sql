@@ -14,8 +14,8 @@ WITH made AS (
 SELECT now()
 
 -- name: get
-SELECT thread_id::text, status, "values"::text, checkpoint_id::text, metadata::text,
-created_at, updated_at, state_updated_at FROM langgraph_server.threads
+SELECT thread_id::text, status, "values"::text, checkpoint_id::text, interrupts::text, error::text,
+metadata::text, created_at, updated_at, state_updated_at FROM langgraph_server.threads
 WHERE thread_id = %(id)s AND owner IN (%(owner)s, 'system')
 
 -- name: update
@@ -23,12 +23,12 @@ UPDATE langgraph_server.threads SET
     metadata = metadata || %(metadata)s::jsonb,
     updated_at = greatest(now(), updated_at + interval '1 microsecond')
 WHERE thread_id = %(id)s AND owner = %(owner)s
-RETURNING thread_id::text, status, "values"::text, checkpoint_id::text, metadata::text,
-created_at, updated_at, state_updated_at
+RETURNING thread_id::text, status, "values"::text, checkpoint_id::text, interrupts::text, error::text,
+metadata::text, created_at, updated_at, state_updated_at
 
 -- name: search
-SELECT thread_id::text, status, "values"::text, checkpoint_id::text, metadata::text,
-created_at, updated_at, state_updated_at FROM (
+SELECT thread_id::text, status, "values"::text, checkpoint_id::text, interrupts::text, error::text,
+metadata::text, created_at, updated_at, state_updated_at FROM (
     (SELECT found.* FROM langgraph_server.threads AS found
      WHERE found.owner = %(owner)s AND found.metadata @> %(metadata)s ORDER BY found.created_at desc, found.thread_id desc LIMIT %(reach)s)
     UNION ALL
@@ -38,8 +38,8 @@ created_at, updated_at, state_updated_at FROM (
 ) AS found ORDER BY found.created_at desc, found.thread_id desc LIMIT %(limit)s OFFSET %(offset)s
 
 -- name: newest
-SELECT thread_id::text, status, "values"::text, checkpoint_id::text, metadata::text,
-created_at, updated_at, state_updated_at FROM (
+SELECT thread_id::text, status, "values"::text, checkpoint_id::text, interrupts::text, error::text,
+metadata::text, created_at, updated_at, state_updated_at FROM (
     (SELECT found.* FROM langgraph_server.threads AS found
      WHERE found.owner = %(owner)s  ORDER BY found.created_at desc, found.thread_id desc LIMIT %(reach)s)
     UNION ALL

@@ -51,6 +51,8 @@ def thread_of(row: ThreadRow) -> Thread:
         status=row.status,
         values=copied(row.values),
         checkpoint_id=row.checkpoint_id,
+        interrupts=copied(row.interrupts),
+        error=copied(row.error),
         metadata=copied(row.metadata),
         created_at=row.created_at,
         updated_at=row.updated_at,

@@ -52,6 +52,8 @@ class ThreadRow:
     status: ThreadStatus
     values: Json | None
     checkpoint_id: str | None
+    interrupts: Json
+    error: Json | None
     metadata: Json
     created_at: datetime
     updated_at: datetime

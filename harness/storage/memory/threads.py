@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
+from harness.errors import Conflict
 from harness.models import Json, Pruned, PruneStrategy, Thread, ThreadState
 from harness.storage.memory.access import readable, visible, writable
 from harness.storage.memory.inserting import insert_rows, taken
@@ -13,7 +14,8 @@ from harness.storage.memory.records import state_of, thread_of
 from harness.storage.memory.retention import MemoryRetention
 from harness.storage.memory.rows import StateRow, ThreadRow
 from harness.storage.memory.tables import Tables
-from harness.storage.requests import Keeping, NewState, NewThread, Page, ThreadQuery
+from harness.storage.memory.transitions import show_head
+from harness.storage.requests import HeadChange, Keeping, NewState, NewThread, Page, ThreadQuery
 
 
 class MemoryThreads:
@@ -91,6 +93,16 @@ class MemoryThreads:
                 self._retention.prune(row.thread_id, Keeping(keep=1, older_than_s=None))
         return len(own)
 
+    async def cache_head(self, thread_id: str, change: HeadChange, *, owner: str) -> Thread:
+        """Show another head."""
+        row = self._writable(thread_id, owner)
+        if change.seen_at not in (None, row.state_updated_at):
+            raise Conflict(f"the state of thread {thread_id} has changed")
+        status = row.status if change.thread_status is None else change.thread_status
+        show_head(self._tables, row, change.head, self._tables.clock.now())
+        self._tables.threads.change(row, status="busy" if row.status == "busy" else status)
+        return thread_of(row)
+
     async def prune_history(
         self, thread_ids: Sequence[str] | None, keeping: Keeping, *, owner: str | None
     ) -> Pruned:
@@ -122,6 +134,8 @@ class MemoryThreads:
             thread,
             values=state.values,
             checkpoint_id=state.checkpoint_id,
+            interrupts={},
+            error=None,
             status="busy" if thread.status == "busy" else settled,
             updated_at=now,
             state_updated_at=now,
@@ -184,6 +198,8 @@ def new_thread(thread_id: str, metadata: Json, owner: str, now: datetime) -> Thr
         status="idle",
         values=None,
         checkpoint_id=None,
+        interrupts={},
+        error=None,
         metadata=metadata,
         created_at=now,
         updated_at=now,

@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from datetime import datetime
 
-from harness.models import Lease
-from harness.storage.memory.rows import RunRow
+from harness.models import Lease, ThreadHead
+from harness.storage.memory.rows import RunRow, ThreadRow
 from harness.storage.memory.tables import Tables
 from harness.storage.requests import StatusChange
 
@@ -48,7 +48,10 @@ def start_run(
 
 
 def end_run(tables: Tables, run: RunRow, change: StatusChange, now: datetime) -> None:
-    """Give the run its terminal status; its thread, unless another run keeps it busy, settles."""
+    """Give the run its terminal status; its thread, unless another run keeps it busy, settles.
+
+    A head that comes with the change is shown in either case.
+    """
     tables.runs.change(
         run,
         status=change.status,
@@ -57,7 +60,21 @@ def end_run(tables: Tables, run: RunRow, change: StatusChange, now: datetime) ->
         leased_until=None,
         updated_at=now,
     )
+    thread = tables.threads[run.thread_id]
+    if change.head is not None:
+        show_head(tables, thread, change.head, now)
     if not active_runs(tables, run.thread_id):
-        tables.threads.change(
-            tables.threads[run.thread_id], status=change.thread_status, updated_at=now
-        )
+        tables.threads.change(thread, status=change.thread_status, updated_at=now)
+
+
+def show_head(tables: Tables, thread: ThreadRow, head: ThreadHead, now: datetime) -> None:
+    """Let a thread show a head."""
+    tables.threads.change(
+        thread,
+        values=head.values,
+        checkpoint_id=head.checkpoint_id,
+        interrupts=head.interrupts,
+        error=head.error,
+        updated_at=now,
+        state_updated_at=now,
+    )

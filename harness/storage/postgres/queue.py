@@ -13,6 +13,7 @@ from harness.errors import InvalidInput, LeaseLost
 from harness.models import ClaimedRun, Lease, Run
 from harness.storage.checks import check_id
 from harness.storage.postgres.codec import utc
+from harness.storage.postgres.heads import end_parameters, ends
 from harness.storage.postgres.records import lease as lease_of
 from harness.storage.postgres.records import rows_of, run
 from harness.storage.postgres.refusals import key_of
@@ -29,7 +30,7 @@ CLAIMS: Final = {
     for owned in (False, True)
 }
 """The statements that claim: a run of anybody, or of one owner."""
-FINISH: Final = load("runs").render("end", current=load("runs")["is_leased"])
+FINISHES: Final = ends("is_leased")
 _QUEUED_AT_ONCE: Final = 1_000
 _RUNS: Final = rows_of(run)
 
@@ -106,14 +107,8 @@ class PostgresQueue:
     async def finish(self, lease: Lease, change: StatusChange, *, owner: str) -> Run:
         """End the run."""
         rows = await self._database.write(
-            FINISH,
-            {
-                **_current(lease, owner),
-                "thread_id": lease.thread_id,
-                "status": change.status,
-                "error": change.error,
-                "thread_status": change.thread_status,
-            },
+            FINISHES[change.head is not None],
+            {**_current(lease, owner), "thread_id": lease.thread_id, **end_parameters(change)},
             row_factory=_RUNS,
         )
         if not rows:

@@ -76,10 +76,12 @@ def thread(row: Values) -> Thread:
         status=row[1],
         values=None if row[2] is None else loads(row[2]),
         checkpoint_id=row[3],
-        metadata=loads(row[4]),
-        created_at=utc(row[5]),
-        updated_at=utc(row[6]),
-        state_updated_at=utc(row[7]),
+        interrupts=loads(row[4]),
+        error=None if row[5] is None else loads(row[5]),
+        metadata=loads(row[6]),
+        created_at=utc(row[7]),
+        updated_at=utc(row[8]),
+        state_updated_at=utc(row[9]),
     )
 
 

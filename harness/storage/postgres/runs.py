@@ -12,6 +12,7 @@ from harness.errors import Conflict, HarnessError, NotFound
 from harness.models import SYSTEM, TERMINAL, Json, Run
 from harness.storage.extensions import RunSortBy
 from harness.storage.postgres.codec import dumps, utc
+from harness.storage.postgres.heads import end_parameters, ends
 from harness.storage.postgres.new_runs import BulkOfRuns, new_run, refused_by
 from harness.storage.postgres.queue import PostgresQueue
 from harness.storage.postgres.records import rows_of, run, run_or_none
@@ -27,7 +28,7 @@ LISTS: Final = {
     for names in [(), ("where_status",)]
 }
 """The statements for one thread's runs: all, or those of a status."""
-END: Final = SQL.render("end", current=SQL["is_active"])
+ENDS: Final = ends("is_active")
 _RUNS: Final = rows_of(run)
 
 
@@ -118,12 +119,13 @@ class PostgresRuns(PostgresQueue):
         self, thread_id: str, run_id: str, change: StatusChange, *, owner: str
     ) -> Run:
         """Move a run on and take its lease away."""
-        parameters = {**_address(thread_id, run_id, owner), "error": change.error}
+        parameters = _address(thread_id, run_id, owner)
         if change.status == "running":
             statement = SQL["start"]
+            parameters["error"] = change.error
         else:
-            statement = END
-            parameters |= {"status": change.status, "thread_status": change.thread_status}
+            statement = ENDS[change.head is not None]
+            parameters |= end_parameters(change)
         for _ in range(MAX_ATTEMPTS):
             try:
                 rows = await self._database.write(statement, parameters, row_factory=_RUNS)

@@ -212,7 +212,9 @@ running_run_id = nullif(t.running_run_id, %(id)s::uuid),
 next_run_at = CASE WHEN {was_last} THEN NULL
                    WHEN t.ctid = seen.version THEN seen.next_run_at ELSE t.next_run_at END,
 next_run_id = CASE WHEN {was_last} THEN NULL
-                   WHEN t.ctid = seen.version THEN seen.next_run_id ELSE t.next_run_id END,
+                   WHEN t.ctid = seen.version THEN seen.next_run_id ELSE t.next_run_id END
+
+-- fragment: settled_at
 updated_at = CASE WHEN {was_last} THEN {thread_time} ELSE t.updated_at END
 
 -- statement: delete
@@ -221,7 +223,7 @@ WITH seen AS MATERIALIZED ({seen}), thread AS MATERIALIZED ({locked}), gone AS (
     WHERE r.run_id = %(id)s AND r.thread_id = thread.thread_id AND r.owner = %(owner)s
     RETURNING r.thread_id, r.status
 ), settled AS (
-    UPDATE langgraph_server.threads AS t SET {without_this_run},
+    UPDATE langgraph_server.threads AS t SET {without_this_run}, {settled_at},
         status = CASE WHEN {was_last} THEN 'idle' ELSE t.status END
     FROM gone, seen WHERE t.thread_id = gone.thread_id AND gone.status IN ('pending', 'running')
 )
@@ -243,7 +245,7 @@ WITH thread AS MATERIALIZED ({locked}), run AS (
 )
 SELECT {columns} FROM run
 
--- template: end
+-- fragment: ended
 WITH seen AS MATERIALIZED ({seen}), thread AS MATERIALIZED ({locked}), run AS (
     UPDATE langgraph_server.runs AS r SET
         status = %(status)s, error = %(error)s, lease_token = NULL, leased_until = NULL,
@@ -252,9 +254,23 @@ WITH seen AS MATERIALIZED ({seen}), thread AS MATERIALIZED ({locked}), run AS (
     WHERE r.run_id = %(id)s AND r.thread_id = thread.thread_id AND r.owner = %(owner)s
       AND {current}
     RETURNING r.*
-), settled AS (
-    UPDATE langgraph_server.threads AS t SET {without_this_run},
+)
+
+-- template: end
+{ended}, settled AS (
+    UPDATE langgraph_server.threads AS t SET {without_this_run}, {settled_at},
         status = CASE WHEN {was_last} THEN %(thread_status)s ELSE t.status END
+    FROM run, seen WHERE t.thread_id = run.thread_id
+)
+SELECT {columns} FROM run
+
+-- The same, with a head for the thread to show, which may be busy still.
+-- template: end_with_head
+{ended}, settled AS (
+    UPDATE langgraph_server.threads AS t SET {without_this_run},
+        status = CASE WHEN {was_last} THEN %(thread_status)s ELSE t.status END,
+        "values" = %(values)s, checkpoint_id = %(checkpoint_id)s, interrupts = %(interrupts)s,
+        error = %(thread_error)s, updated_at = {thread_time}, state_updated_at = {thread_time}
     FROM run, seen WHERE t.thread_id = run.thread_id
 )
 SELECT {columns} FROM run

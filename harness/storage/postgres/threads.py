@@ -7,10 +7,11 @@ from typing import Any, Final, get_args
 from psycopg.rows import scalar_row
 
 from harness.database import Database
-from harness.errors import NotFound
+from harness.errors import Conflict, NotFound
 from harness.models import Json, Pruned, PruneStrategy, Thread
 from harness.storage.interface import ThreadSortBy
 from harness.storage.postgres.codec import dumps
+from harness.storage.postgres.heads import head_parameters
 from harness.storage.postgres.inserting import Inserting
 from harness.storage.postgres.records import rows_of, thread
 from harness.storage.postgres.refusals import refusal
@@ -18,7 +19,7 @@ from harness.storage.postgres.retention import PostgresRetention
 from harness.storage.postgres.searching import Searching, given, order_of, page_parameters
 from harness.storage.postgres.sql import load
 from harness.storage.postgres.states import PostgresStates
-from harness.storage.requests import Keeping, NewThread, Page, ThreadQuery
+from harness.storage.requests import HeadChange, Keeping, NewThread, Page, ThreadQuery
 
 SQL: Final = load("threads")
 SEARCHING: Final = Searching(SQL, get_args(ThreadSortBy), ["thread_id"])
@@ -82,6 +83,26 @@ class PostgresThreads(PostgresStates):
         )
         return int(number)
 
+    async def cache_head(self, thread_id: str, change: HeadChange, *, owner: str) -> Thread:
+        """Show another head."""
+        rows = await self._database.write(
+            SQL["cache_head"],
+            {
+                **head_parameters(change.head),
+                "id": thread_id,
+                "owner": owner,
+                "thread_status": change.thread_status,
+                "seen_at": change.seen_at,
+            },
+            row_factory=_THREADS,
+        )
+        if rows:
+            return rows[0]
+        found = await self._database.read(SQL["owner_of"], {"id": thread_id})
+        if found and found[0]["owner"] == owner:
+            raise Conflict(f"the state of thread {thread_id} has changed")
+        raise await refusal(self._database, SQL["owner_of"], "thread", thread_id, owner=owner)
+
     async def delete(self, thread_id: str, *, owner: str) -> None:
         """Remove a thread and what is its."""
         if not await self._database.write(SQL["delete"], {"id": thread_id, "owner": owner}):
@@ -135,6 +156,8 @@ def _record(new: NewThread, made_at: datetime) -> Thread:
         status="idle",
         values=None,
         checkpoint_id=None,
+        interrupts={},
+        error=None,
         metadata=new.metadata,
         created_at=made_at,
         updated_at=made_at,

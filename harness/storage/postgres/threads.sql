@@ -1,8 +1,8 @@
 -- Threads.
 
 -- fragment: columns
-thread_id::text, status, "values"::text, checkpoint_id::text, metadata::text,
-created_at, updated_at, state_updated_at
+thread_id::text, status, "values"::text, checkpoint_id::text, interrupts::text, error::text,
+metadata::text, created_at, updated_at, state_updated_at
 
 -- statement: insert
 INSERT INTO langgraph_server.threads (thread_id, owner, metadata)
@@ -57,16 +57,28 @@ UPDATE langgraph_server.threads SET
 WHERE thread_id = %(id)s AND owner = %(owner)s
 RETURNING {columns}
 
+-- statement: cache_head
+UPDATE langgraph_server.threads SET
+    "values" = %(values)s, checkpoint_id = %(checkpoint_id)s, interrupts = %(interrupts)s,
+    error = %(thread_error)s,
+    status = CASE WHEN status = 'busy' THEN 'busy' ELSE coalesce(%(thread_status)s, status) END,
+    updated_at = greatest(now(), updated_at + interval '1 microsecond'),
+    state_updated_at = greatest(now(), updated_at + interval '1 microsecond')
+WHERE thread_id = %(id)s AND owner = %(owner)s
+  AND state_updated_at = coalesce(%(seen_at)s, state_updated_at)
+RETURNING {columns}
+
 -- statement: delete
 DELETE FROM langgraph_server.threads WHERE thread_id = %(id)s AND owner = %(owner)s RETURNING 1
 
 -- statement: copy
 WITH copied AS (
     INSERT INTO langgraph_server.threads
-        (thread_id, owner, status, "values", checkpoint_id, metadata, state_seq)
+        (thread_id, owner, status, "values", checkpoint_id, interrupts, error, metadata, state_seq,
+         state_id)
     SELECT %(new_id)s::uuid, %(owner)s, CASE status WHEN 'busy' THEN 'idle' ELSE status END,
-           "values", checkpoint_id, metadata || jsonb_build_object('owner', %(owner)s::text),
-           state_seq
+           "values", checkpoint_id, interrupts, error,
+           metadata || jsonb_build_object('owner', %(owner)s::text), state_seq, state_id
     FROM langgraph_server.threads
     WHERE thread_id = %(id)s AND owner IN (%(owner)s, 'system')
     RETURNING *

@@ -4,11 +4,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
 from harness.errors import InvalidInput
-from harness.models import Json, SortOrder, ThreadStatus
+from harness.models import Json, SortOrder, ThreadHead, ThreadStatus
 from harness.storage.checks import (
     MAX_LIMIT,
     check_choice,
     check_flag,
+    check_id,
     check_integer,
     check_number,
 )
@@ -102,9 +103,28 @@ def object_list(values: Any, name: str) -> list[Json]:
     return [canonical_object(value, name) for value in values]
 
 
-def thread_status(value: Any) -> ThreadStatus:
+def settled_status(value: Any) -> ThreadStatus:
     """Return what a thread becomes after a run: anything but `busy`, which no run means."""
     status: ThreadStatus = check_choice(value, ThreadStatus, "thread_status")
     if status == "busy":
         raise InvalidInput("thread_status must be idle, interrupted or error: busy needs a run")
     return status
+
+
+def canonical_head(head: Any) -> ThreadHead:
+    """Return a canonical copy of what a thread is to show.
+
+    Raises:
+        InvalidInput: It is no `ThreadHead`, or something in it cannot be stored.
+    """
+    if not isinstance(head, ThreadHead):
+        raise InvalidInput(f"head must be a ThreadHead, not {type(head).__name__}")
+    interrupts = canonical_object(head.interrupts, "interrupts")
+    return ThreadHead(
+        values=None if head.values is None else canonical_object(head.values, "values"),
+        checkpoint_id=None
+        if head.checkpoint_id is None
+        else check_id(head.checkpoint_id, "checkpoint"),
+        interrupts={task: object_list(of, "interrupts") for task, of in interrupts.items()},
+        error=None if head.error is None else canonical_object(head.error, "error"),
+    )

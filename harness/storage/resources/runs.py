@@ -13,6 +13,7 @@ from harness.models import (
     Run,
     RunStatus,
     SortOrder,
+    ThreadHead,
     ThreadStatus,
 )
 from harness.storage.checks import check_choice, check_id, check_number, check_owner
@@ -20,7 +21,13 @@ from harness.storage.engine import RunEngine
 from harness.storage.extensions import RunSortBy
 from harness.storage.interface import JsonObject
 from harness.storage.requests import NewRun, RunQuery, StatusChange
-from harness.storage.resources.arguments import bulk_rows, make_page, optional_text, thread_status
+from harness.storage.resources.arguments import (
+    bulk_rows,
+    canonical_head,
+    make_page,
+    optional_text,
+    settled_status,
+)
 from harness.storage.resources.ownership import given_or_new, owned, stamped
 from harness.storage.values import canonical_object
 
@@ -147,13 +154,14 @@ class Runs:
         *,
         error: str | None = None,
         thread_status: ThreadStatus | None = None,
+        head: ThreadHead | None = None,
         owner: str,
     ) -> Run:
         """Move a run on, from outside its lease."""
         return await self._engine.update_status(
             check_id(thread_id, "thread"),
             check_id(run_id, "run"),
-            _change(status, error, thread_status),
+            _change(status, error, thread_status, head),
             owner=check_owner(owner),
         )
 
@@ -180,10 +188,11 @@ class Runs:
         *,
         error: str | None = None,
         thread_status: ThreadStatus | None = None,
+        head: ThreadHead | None = None,
         owner: str,
     ) -> Run:
         """End the run."""
-        change = _change(status, error, thread_status)
+        change = _change(status, error, thread_status, head)
         if change.status not in TERMINAL:
             raise InvalidInput(f"a run ends as {', '.join(sorted(TERMINAL))}, not {status}")
         return await self._engine.finish(_lease(lease), change, owner=check_owner(owner))
@@ -230,17 +239,23 @@ def _query(
 
 
 def _change(
-    status: RunStatus, error: str | None, thread_becomes: ThreadStatus | None
+    status: RunStatus,
+    error: str | None,
+    thread_status: ThreadStatus | None,
+    head: ThreadHead | None,
 ) -> StatusChange:
     checked: RunStatus = check_choice(status, RunStatus, "status")
     if checked == "pending":
         raise InvalidInput("a run becomes pending again by hand_back only")
+    if checked == "running" and head is not None:
+        raise InvalidInput("a run that starts has no head for its thread to show")
     return StatusChange(
         status=checked,
         error=optional_text(error, "error"),
         thread_status=_THREAD_AFTER.get(checked, "idle")
-        if thread_becomes is None
-        else thread_status(thread_becomes),
+        if thread_status is None
+        else settled_status(thread_status),
+        head=None if head is None else canonical_head(head),
     )
 
 

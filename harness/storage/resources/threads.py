@@ -1,6 +1,7 @@
 """Threads: from arguments to requests."""
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from harness.errors import InvalidInput
 from harness.models import (
@@ -9,19 +10,22 @@ from harness.models import (
     PruneStrategy,
     SortOrder,
     Thread,
+    ThreadHead,
     ThreadState,
     ThreadStatus,
 )
-from harness.storage.checks import check_choice, check_id, check_ids, check_owner
+from harness.storage.checks import check_choice, check_id, check_ids, check_owner, check_time
 from harness.storage.engine import ThreadEngine
 from harness.storage.interface import JsonObject, ThreadSortBy
-from harness.storage.requests import NewState, NewThread, ThreadQuery
+from harness.storage.requests import HeadChange, NewState, NewThread, ThreadQuery
 from harness.storage.resources.arguments import (
     bulk_rows,
+    canonical_head,
     check_names,
     make_keeping,
     make_page,
     object_list,
+    settled_status,
 )
 from harness.storage.resources.ownership import given_or_new, owned, stamped
 from harness.storage.values import canonical_object, check_text
@@ -116,6 +120,25 @@ class Threads:
             check_ids(thread_ids, "thread") or (),
             check_choice(strategy, PruneStrategy, "strategy"),
             owner=check_owner(owner),
+        )
+
+    async def cache_head(
+        self,
+        thread_id: str,
+        head: ThreadHead,
+        *,
+        thread_status: ThreadStatus | None = None,
+        seen_at: datetime | None = None,
+        owner: str,
+    ) -> Thread:
+        """Show another head."""
+        change = HeadChange(
+            head=canonical_head(head),
+            thread_status=None if thread_status is None else settled_status(thread_status),
+            seen_at=None if seen_at is None else check_time(seen_at, "seen_at"),
+        )
+        return await self._engine.cache_head(
+            check_id(thread_id, "thread"), change, owner=check_owner(owner)
         )
 
     async def prune_history(

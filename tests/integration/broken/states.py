@@ -1,14 +1,16 @@
-"""Faults of states and history: promises 2 to 9."""
+"""Faults of states, heads and history: promises 2 to 9, and 26."""
 # ruff: noqa: D102 -- a class says what is wrong with it; the methods are the engine's
 
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from harness.models import Json, ThreadState
+from harness.models import Json, Lease, Run, Thread, ThreadState
 from harness.storage.memory.items import MemoryItems
+from harness.storage.memory.runs import MemoryRuns
 from harness.storage.memory.threads import MemoryThreads
-from harness.storage.requests import NewState
+from harness.storage.memory.transitions import show_head
+from harness.storage.requests import HeadChange, NewState, StatusChange
 from harness.storage.resources.ownership import new_id
 from tests.integration.broken.fault import Fault, of_engine
 
@@ -140,6 +142,48 @@ class ThreadValuesLagBehind(MemoryThreads):
         return added
 
 
+class AnybodyShowsAHead(MemoryThreads):
+    """The owner is not looked at when a head is cached."""
+
+    async def cache_head(self, thread_id: str, change: HeadChange, *, owner: str) -> Thread:
+        row = self._tables.threads.get(thread_id)
+        return await super().cache_head(
+            thread_id, change, owner=owner if row is None else row.owner
+        )
+
+
+class HeadsLoseTheirInterrupts(MemoryThreads):
+    """Only values and checkpoint are kept of a head."""
+
+    async def cache_head(self, thread_id: str, change: HeadChange, *, owner: str) -> Thread:
+        bare = replace(change.head, interrupts={}, error=None)
+        return await super().cache_head(thread_id, replace(change, head=bare), owner=owner)
+
+
+class LateRepairsWin(MemoryThreads):
+    """What a repair has seen is not looked at."""
+
+    async def cache_head(self, thread_id: str, change: HeadChange, *, owner: str) -> Thread:
+        return await super().cache_head(thread_id, replace(change, seen_at=None), owner=owner)
+
+
+class RunsEndBeforeTheirHead(MemoryRuns):
+    """A run's end and its head are two steps, and the second is left out."""
+
+    async def finish(self, lease: Lease, change: StatusChange, *, owner: str) -> Run:
+        return await super().finish(lease, replace(change, head=None), owner=owner)
+
+
+class HeadsComeBeforeTheLease(MemoryRuns):
+    """A head is shown before it is known whether the lease is good."""
+
+    async def finish(self, lease: Lease, change: StatusChange, *, owner: str) -> Run:
+        if change.head is not None:
+            thread = self._tables.threads[lease.thread_id]
+            show_head(self._tables, thread, change.head, self._tables.clock.now())
+        return await super().finish(lease, change, owner=owner)
+
+
 FAULTS: Final[Sequence[Fault]] = (
     of_engine(2, threads=HistoryShowsTheHeadEverywhere),
     of_engine(2, threads=HistoryIsEmptyObjects),
@@ -151,7 +195,12 @@ FAULTS: Final[Sequence[Fault]] = (
     of_engine(5, threads=LimitComesBeforeTheCondition),
     of_engine(6, threads=AnybodyReadsState),
     of_engine(6, threads=AnybodyWritesState),
+    of_engine(6, threads=AnybodyShowsAHead),
     of_engine(6, items=ItemsLeakAnOwner),
     of_engine(9, threads=ValuesAreSetBeforeTheCheck),
     of_engine(9, threads=ThreadValuesLagBehind),
+    of_engine(9, threads=HeadsLoseTheirInterrupts),
+    of_engine(9, threads=LateRepairsWin),
+    of_engine(9, runs=RunsEndBeforeTheirHead),
+    of_engine(26, runs=HeadsComeBeforeTheLease),
 )

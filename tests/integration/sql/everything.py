@@ -15,6 +15,7 @@ from harness.config import DatabaseConfig
 from harness.contract.checkpointer.builders import Story, id_of
 from harness.database import Database
 from harness.errors import HarnessError
+from harness.models import ThreadHead
 from harness.persistence import PooledSaver, setup_langgraph
 from harness.storage.local import LocalStorage
 from harness.storage.postgres import PostgresBackend
@@ -22,6 +23,7 @@ from tests.integration.sql.recorder import Recorder
 
 OWNER = "crowd"
 CROWD = 100_000
+HEAD = ThreadHead(values={"a": 2}, checkpoint_id=None, interrupts={}, error=None)
 
 
 class Everything:
@@ -107,6 +109,8 @@ class Everything:
             await call("get_state", store.get_state(crowded, at, owner=OWNER))
             await call("history", store.get_history(crowded, owner=OWNER))
             await call("history", store.get_history(crowded, before=at, owner=OWNER))
+        await call("cache_head", store.cache_head(key, HEAD, owner=OWNER))
+        await call("refusal", store.cache_head(key, HEAD, seen_at=made.created_at, owner=OWNER))
         found = {"no such": "metadata"}
         await call("filter", store.get_history(key, metadata=found, owner=OWNER))
         await call("copy", store.copy(key, owner=OWNER))
@@ -180,7 +184,7 @@ class Everything:
         await call("get_active", store.get_active(thread, owner=OWNER))
         await call("update_status", store.update_status(*address, "running", owner=OWNER))
         await call("get_active", store.get_active(thread, owner=OWNER))
-        await call("update_status", store.update_status(*address, "error", owner=OWNER))
+        await call("update_status", store.update_status(*address, "error", head=HEAD, owner=OWNER))
         await call("refusal", store.update_status(*address, "error", owner=OWNER))
         await call("delete", store.delete(*address, owner=OWNER))
 
@@ -196,6 +200,9 @@ class Everything:
             lease = await call("heartbeat", store.heartbeat(claimed.lease, lease_s=60, owner=OWNER))
             await call("hand back", store.hand_back(lease, owner=OWNER))
             await call("refusal", store.hand_back(lease, owner=OWNER))
+        claimed = await store.claim(lease_s=60)
+        assert claimed is not None
+        await call("finish", store.finish(claimed.lease, "success", head=HEAD, owner=OWNER))
         claimed = await store.claim(lease_s=60)
         assert claimed is not None
         await call("finish", store.finish(claimed.lease, "success", owner=OWNER))

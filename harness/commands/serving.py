@@ -1,0 +1,35 @@
+"""`harness serve`: the agent server."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import NoReturn
+
+from harness.config import DatabaseConfig, ProvisionConfig, ServerConfig
+from harness.provision import named
+
+
+def serve_until_told(
+    *, host: str | None, port: int | None, embedded: bool, graphs: Path | None, insecure: bool
+) -> NoReturn:
+    """Serve until a signal ends the process, with status 0.
+
+    Args:
+        host: Where to listen; None: this machine only.
+        port: On which port; None: the default one, 0: any that is free.
+        embedded: Store in the server of `harness db`, which is started if it does not run; it comes
+            before DATABASE_URL.
+        graphs: A `langgraph.json`; None: the bundled agents.
+        insecure: Serve others than this machine without authentication.
+
+    Raises:
+        ConfigError: A setting cannot be used, or the port is taken.
+        ProvisionError: The embedded server cannot be started.
+    """
+    config = ServerConfig.from_env(host=host, port=port, graphs=graphs, insecure=insecure)
+    database = DatabaseConfig.from_env()
+    from harness.server.serve import serve  # noqa: PLC0415 -- a wrong setting is told at once
+
+    if embedded:
+        started = named.start(named.DEFAULT_NAME, ProvisionConfig.from_env().home)
+        database = replace(database, url=started.url, required=True)
+    serve(config, database)

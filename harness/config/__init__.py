@@ -1,0 +1,80 @@
+"""Frozen settings, and the only reader of `os.environ`.
+
+| variable | what it sets | default |
+| --- | --- | --- |
+| `DATABASE_URL` | the Postgres to use | none: memory, or an embedded server for tests |
+| `DATABASE_REQUIRED` | refuse to start without that database | `false` |
+| `DATABASE_POOL_MIN_SIZE`, `DATABASE_POOL_MAX_SIZE` | connections of the pool | 2, 10 |
+| `DATABASE_POOL_TIMEOUT_S` | how long a caller queues for a connection | 10 |
+| `DATABASE_PREPARE_THRESHOLD` | runs before a statement is prepared; `none` for poolers | 5 |
+| `HARNESS_POSTGRES` | where tests take a server from: `embedded` or `container` | `embedded` |
+| `HARNESS_POSTGRES_IMAGE` | the image for `container` | `postgres:18` |
+| `HARNESS_HOME` | folder of named embedded servers | the user's data folder |
+| `HARNESS_RESULTS` | folder of results that the notebooks show | none: they measure anew |
+| `HARNESS_MODEL` | the chat model of the graphs, as `provider:name` | none: a deterministic one |
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from harness.config.address import check_url, redact
+from harness.config.database import DatabaseConfig, ProvisionConfig, Provisioner
+from harness.config.environment import FALSE, Environment
+from harness.config.server import ServerConfig
+from harness.errors import ConfigError
+
+__all__ = [
+    "DatabaseConfig",
+    "ProvisionConfig",
+    "Provisioner",
+    "ServerConfig",
+    "check_url",
+    "in_ci",
+    "model_name",
+    "prepare_robyn",
+    "redact",
+    "results_folder",
+    "without_pytest",
+]
+
+
+def in_ci(environ: Mapping[str, str] | None = None) -> bool:
+    """Whether a CI service runs this: `CI` is set, to anything but a word for no."""
+    return (Environment(environ).text("CI") or "false").lower() not in FALSE
+
+
+def results_folder(environ: Mapping[str, str] | None = None) -> Path | None:
+    """The folder of results that `HARNESS_RESULTS` names; None: measure anew."""
+    text = Environment(environ).text("HARNESS_RESULTS")
+    return Path(text) if text else None
+
+
+def model_name(environ: Mapping[str, str] | None = None) -> str | None:
+    """The chat model that `HARNESS_MODEL` names, as `provider:name`; None: the deterministic one.
+
+    Raises:
+        ConfigError: It is not of that form.
+    """
+    text = Environment(environ).text("HARNESS_MODEL")
+    if text is not None and not all(text.partition(":")):
+        raise ConfigError(f"HARNESS_MODEL must be provider:name, not {text!r}")
+    return text
+
+
+def without_pytest(environ: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The environment for a pytest of our own: nothing in it changes how pytest runs."""
+    found = os.environ if environ is None else environ
+    return {name: value for name, value in found.items() if not name.startswith("PYTEST_")}
+
+
+def prepare_robyn(max_body_bytes: int) -> None:
+    """Set what the HTTP server reads from the environment, where nothing else may steer it.
+
+    Args:
+        max_body_bytes: Beyond which it does not read a body; a little room is left, so that our
+            own answer, which says the limit, comes first where it can.
+    """
+    for name in [name for name in os.environ if name.startswith("ROBYN_")]:
+        del os.environ[name]
+    os.environ["ROBYN_MAX_PAYLOAD_SIZE"] = str(2 * max_body_bytes)

@@ -1,0 +1,1 @@
+"""An agent server that speaks LangGraph's API: Robyn, the storage queue, and our persistence."""

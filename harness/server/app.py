@@ -1,0 +1,97 @@
+"""The HTTP server: Robyn, with our routes and nothing else of its own."""
+
+import re
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from http import HTTPStatus
+from typing import Any, Final
+
+from harness.server.dispatch import Dispatcher, Raw
+from harness.server.encoding import encode
+from harness.server.http import METHODS, Reply, Route, StreamReply
+
+_PARAMETER: Final = re.compile(r"\{(\w+)\}")
+_OTHER_METHODS: Final = (*METHODS, "HEAD", "OPTIONS")
+
+Hook = Callable[[], Awaitable[None]]
+
+
+def listen(
+    host: str,
+    port: int,
+    routes: Sequence[Route],
+    *,
+    dispatcher: Callable[[], Dispatcher],
+    on_start: Hook,
+    on_end: Hook,
+) -> None:
+    """Serve until a signal ends the process; does not return.
+
+    Robyn ends the process by itself once `on_end` is done, with status 0.
+
+    Args:
+        host: Where to listen.
+        port: On which port; it must be free.
+        routes: What is served.
+        dispatcher: Returns who answers, once `on_start` is done.
+        on_start: Called on the server's event loop before the first request.
+        on_end: Called there when it is told to end.
+    """
+    sys.argv[1:] = ["--log-level", "WARN", "--disable-openapi"]  # Robyn reads them when imported
+    import robyn  # noqa: PLC0415 -- as said
+
+    app = robyn.Robyn(__file__)
+    app.startup_handler(on_start)
+    app.shutdown_handler(on_end)
+
+    def endpoint(route: Route) -> Callable[[Any], Awaitable[Any]]:
+        async def answer(request: robyn.Request) -> Any:
+            reply = await dispatcher().answer(route, _raw(request))
+            return _response(robyn, reply)
+
+        return answer
+
+    for route in routes:
+        app.add_route(route.method, _PARAMETER.sub(r":\1", route.path), endpoint(route))
+
+    patterns = [(re.compile(_PARAMETER.sub(r"[^/]+", r.path)), r.method) for r in routes]
+
+    async def nowhere(request: robyn.Request) -> Any:
+        path = request.url.path
+        allowed = sorted({method for pattern, method in patterns if pattern.fullmatch(path)})
+        status = HTTPStatus.METHOD_NOT_ALLOWED if allowed else HTTPStatus.NOT_FOUND
+        headers = {"Allow": ", ".join(allowed)} if allowed else {}
+        reply = Reply(status=status, body={"detail": status.phrase}, headers=headers)
+        return _response(robyn, reply)
+
+    for method in _OTHER_METHODS:
+        for path in ("/", "/*rest"):
+            app.add_route(method, path, nowhere)
+    app.start(host=host, port=port, _check_port=False)
+
+
+def _raw(request: Any) -> Raw:
+    return Raw(
+        path=request.path_params,
+        query=request.query_params.to_dict(),
+        headers={name: values[-1] for name, values in request.headers.get_headers().items()},
+        body=request.body,
+    )
+
+
+def _response(robyn: Any, reply: Reply | StreamReply) -> Any:
+    if isinstance(reply, StreamReply):
+        return robyn.StreamingResponse(
+            reply.pieces, headers=robyn.Headers(dict(reply.headers)), media_type=reply.media_type
+        )
+    headers = dict(reply.headers)
+    text = ""
+    if reply.status != HTTPStatus.NO_CONTENT:
+        if isinstance(reply.body, str) and "Content-Type" in headers:
+            text = reply.body
+        else:
+            headers["Content-Type"] = "application/json"
+            text = encode(reply.body)
+    return robyn.Response(
+        status_code=int(reply.status), headers=robyn.Headers(headers), description=text
+    )

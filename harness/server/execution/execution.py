@@ -1,0 +1,248 @@
+"""Carries out one attempt of one run, under its lease."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+from enum import Enum
+from time import monotonic
+from typing import Final, TypeVar
+
+from langgraph.errors import GraphDrained
+from langgraph.runtime import RunControl
+
+from harness.agents.graph import Graph, Saver
+from harness.errors import (
+    DatabaseUnavailable,
+    HarnessError,
+    InvalidInput,
+    LeaseLost,
+    NotFound,
+    OutcomeUnknown,
+    Overloaded,
+)
+from harness.models import ClaimedRun, RunStatus, ThreadHead, ThreadStatus
+from harness.persistence import forget_run, owner_scope
+from harness.server.execution.channel import Channel
+from harness.server.execution.events import events_of
+from harness.server.execution.heads import Head, head_of, is_head_of, show_head
+from harness.server.execution.outcomes import Outcome, error_of, error_text, is_temporary
+from harness.server.execution.requests import config_of, request_of
+from harness.server.graphs import Graphs
+from harness.storage.extensions import FullStorage
+
+logger = logging.getLogger("harness.server")
+
+MAX_ATTEMPTS: Final = 10
+"""A run that was begun so often and never ended ends its process each time; it fails instead."""
+_PAUSE_S: Final = 0.2
+_PASSING: Final = (DatabaseUnavailable, Overloaded, OutcomeUnknown)
+
+ResultT = TypeVar("ResultT")
+
+
+class Stop(Enum):
+    """Why an execution was stopped from outside."""
+
+    INTERRUPT = "interrupt"
+    ROLLBACK = "rollback"
+    SHUTDOWN = "shutdown"
+    LOST = "lost"
+
+
+class Execution:
+    """One attempt of a run: from its claim until it has ended or was handed back.
+
+    Args:
+        claimed: The run, and the lease under which it is written.
+        storage: Where it is queued.
+        graphs: Where its graph is.
+        checkpointer: What the graph is executed on.
+        channel: Who is told what it says.
+        lease_s: For how long the lease is taken each time.
+    """
+
+    def __init__(
+        self,
+        claimed: ClaimedRun,
+        storage: FullStorage,
+        graphs: Graphs,
+        checkpointer: Saver,
+        channel: Channel,
+        *,
+        lease_s: float,
+    ) -> None:
+        self.run = claimed.run
+        self.owner = str(claimed.run.metadata["owner"])
+        self.done = asyncio.Event()
+        """Set when nothing is executed any more, and all is written down."""
+        self._lease, self._lease_s = claimed.lease, lease_s
+        self._storage, self._graphs, self._checkpointer = storage, graphs, checkpointer
+        self._channel = channel
+        self._control = RunControl()
+        self._stopped: Stop | None = None
+        self._work: asyncio.Task[None] | None = None
+        self._graph: Graph | None = None
+
+    def stop(self, reason: Stop) -> None:
+        """Have it stopped, wherever it is; the first reason counts."""
+        if self._stopped is None:
+            self._stopped = reason
+            if self._work is not None:
+                self._work.cancel()
+
+    def drain(self) -> None:
+        """Have it stop after the superstep that it is in, to be handed back."""
+        self._control.request_drain()
+
+    async def carry_out(self) -> Outcome | None:
+        """Execute the run and end it; return how it ended, None if it was handed back.
+
+        Raises:
+            LeaseLost: It belongs to somebody else, or is gone, or cannot be written any more.
+        """
+        self._work = asyncio.create_task(self._execute())
+        if self._stopped is not None:  # before it began
+            self._work.cancel()
+        beating = asyncio.create_task(self._keep_lease())
+        try:
+            await asyncio.wait({self._work})
+            return await self._conclude(self._work)
+        finally:
+            beating.cancel()
+            await asyncio.gather(beating, return_exceptions=True)
+
+    async def _execute(self) -> None:
+        """Call the graph, and publish what it says."""
+        run = self.run
+        with owner_scope(self.owner):
+            self._channel.publish("metadata", {"run_id": run.run_id, "attempt": run.attempt})
+            if run.attempt > MAX_ATTEMPTS:
+                raise HarnessError(f"the run was begun {MAX_ATTEMPTS} times and never ended")
+            assistant = await self._storage.assistants.get(run.assistant_id, owner=self.owner)
+            config = config_of(run, assistant, self.owner)
+            self._graph = graph = await self._graphs.get(assistant.graph_id, config)
+            continues = run.attempt > 1 and await is_head_of(self._checkpointer, run)
+            request = request_of(run, assistant, graph, config, continues=continues)
+            async for name, payload in events_of(graph, request, self._control):
+                self._channel.publish(name, payload)
+
+    async def _conclude(self, work: asyncio.Task[None]) -> Outcome | None:
+        """Write down how the work ended."""
+        if self._stopped is Stop.LOST:
+            raise LeaseLost
+        if self._stopped is Stop.ROLLBACK:
+            return await self._roll_back()
+        error = None if work.cancelled() else work.exception()
+        if self._stopped is Stop.SHUTDOWN or isinstance(error, GraphDrained):
+            await self._write(lambda: self._storage.runs.hand_back(self._lease, owner=self.owner))
+            return None
+        if self._stopped is Stop.INTERRUPT or work.cancelled():
+            return await self._finish("interrupted")
+        if error is None:
+            return await self._finish("success")
+        return await self._finish("error", error)
+
+    async def _finish(self, status: RunStatus, error: BaseException | None = None) -> Outcome:
+        head = None
+        if self._graph is not None:
+            try:
+                head = await self._read_head(self._graph)
+            except LeaseLost:
+                raise
+            except Exception as exc:  # noqa: BLE001 -- a state that its graph cannot read
+                status, error = "error", error or exc
+        told = None
+        if error is not None:
+            told = error_of(error)
+            logger.warning("run %s failed: %s", self.run.run_id, error_text(told))
+            self._channel.publish("error", told)
+        if is_temporary(self.run):
+            await self._write(self._forget_thread)
+        else:
+            await self._end(status, head, told)
+        return Outcome(status=status, values=None if head is None else head.answer, error=told)
+
+    async def _end(
+        self, status: RunStatus, head: Head | None, error: Mapping[str, str] | None
+    ) -> None:
+        """End the run, and have its thread show what it left behind."""
+        becomes: ThreadStatus = "idle" if head is None else head.thread_status
+        shown = None if head is None else head.shown(error)
+
+        async def end(shown: ThreadHead | None) -> None:
+            await self._storage.runs.finish(
+                self._lease,
+                status,
+                error=None if error is None else error_text(error),
+                thread_status="error" if status == "error" else becomes,
+                head=shown,
+                owner=self.owner,
+            )
+
+        try:
+            await self._write(lambda: end(shown))
+        except InvalidInput as exc:
+            if shown is None:
+                raise
+            logger.warning("run %s left values that no row can show: %s", self.run.run_id, exc)
+            bare = replace(shown, values=None, interrupts={})
+            await self._write(lambda: end(bare))
+
+    async def _read_head(self, graph: Graph) -> Head:
+        return await self._write(lambda: head_of(graph, self.run))
+
+    async def _roll_back(self) -> Outcome:
+        """Remove the run with everything that it did."""
+        run = self.run
+
+        async def forget() -> None:
+            await forget_run(self._checkpointer, run.thread_id, run.run_id, undo=True)
+            try:
+                await self._storage.runs.delete(run.thread_id, run.run_id, owner=self.owner)
+            except NotFound:
+                return
+            await show_head(self._storage, self._graphs, run, owner=self.owner)
+
+        await self._write(self._forget_thread if is_temporary(run) else forget)
+        return Outcome(status="interrupted")
+
+    async def _forget_thread(self) -> None:
+        try:
+            await self._storage.threads.delete(self.run.thread_id, owner=self.owner)
+        except NotFound:
+            return
+
+    async def _keep_lease(self) -> None:
+        """Prolong the lease for as long as the run is executed; without it, stop."""
+        until = monotonic() + self._lease_s
+        while True:
+            await asyncio.sleep(self._lease_s / 3)
+            began = monotonic()
+            try:
+                self._lease = await self._storage.runs.heartbeat(
+                    self._lease, lease_s=self._lease_s, owner=self.owner
+                )
+                until = began + self._lease_s
+            except LeaseLost:
+                return self.stop(Stop.LOST)
+            except _PASSING as exc:
+                logger.warning("run %s: no heartbeat: %s", self.run.run_id, exc)
+                if monotonic() >= until:
+                    return self.stop(Stop.LOST)
+
+    async def _write(self, write: Callable[[], Awaitable[ResultT]]) -> ResultT:
+        """Carry out what may be repeated, while the database comes and goes and the lease holds.
+
+        Raises:
+            LeaseLost: It does not hold any more.
+        """
+        until = monotonic() + self._lease_s
+        while True:
+            try:
+                return await write()
+            except _PASSING as exc:
+                logger.warning("run %s cannot be written: %s", self.run.run_id, exc)
+                if monotonic() >= until:
+                    raise LeaseLost from exc
+            await asyncio.sleep(_PAUSE_S)

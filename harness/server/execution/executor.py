@@ -1,0 +1,299 @@
+"""Claims runs while there are any, and executes as many at a time as it may."""
+
+import asyncio
+import logging
+from collections.abc import Coroutine
+from time import monotonic
+from typing import Any, Final
+
+from harness.agents.graph import Saver
+from harness.config import ServerConfig
+from harness.errors import Conflict, HarnessError, LeaseLost, NotFound
+from harness.models import TERMINAL, ClaimedRun, Run
+from harness.persistence import forget_run
+from harness.server.execution.broker import Broker
+from harness.server.execution.channel import Channel
+from harness.server.execution.execution import Execution, Stop
+from harness.server.execution.heads import show_head
+from harness.server.execution.outcomes import Outcome, is_temporary, outcome_of
+from harness.server.graphs import Graphs
+from harness.server.metrics import Metrics
+from harness.storage.extensions import FullStorage
+
+logger = logging.getLogger("harness.server")
+
+_POLL_S: Final = 1.0
+"""Between two looks for runs that came due, lost their lease, or were made by another process."""
+_DRAINING: Final = 0.5
+"""Part of the grace period in which runs may get to the end of their superstep."""
+_MEMORY_S: Final = 60.0
+"""How long it is known that a run was cancelled, in case its claim is still under way."""
+
+
+class Executor:
+    """Executes runs of all owners under leases.
+
+    Any number of processes may execute runs of one storage: each claims what it can.
+
+    Args:
+        storage: Where runs are queued.
+        graphs: What they execute.
+        checkpointer: What they execute it on.
+        config: How many at a time, and how long a lease lasts.
+        metrics: Counts them.
+    """
+
+    def __init__(
+        self,
+        storage: FullStorage,
+        graphs: Graphs,
+        checkpointer: Saver,
+        config: ServerConfig,
+        metrics: Metrics,
+    ) -> None:
+        self.broker = Broker()
+        self._storage, self._graphs, self._checkpointer = storage, graphs, checkpointer
+        self._config, self._metrics = config, metrics
+        self._free = asyncio.Semaphore(config.concurrency)
+        self._woken = asyncio.Event()
+        self._ending = False
+        self._executions: dict[str, Execution] = {}
+        self._cancelled: set[str] = set()
+        self._executing: set[asyncio.Task[None]] = set()
+        self._watching: set[asyncio.Task[None]] = set()
+        self._claiming: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Begin to claim."""
+        self._claiming = asyncio.create_task(self._claim_all(), name="claims runs")
+
+    def wake(self, after_s: float = 0) -> None:
+        """Say that there is a run that may run now, or in so many seconds."""
+        if after_s > 0:
+            asyncio.get_running_loop().call_later(after_s, self._woken.set)
+        else:
+            self._woken.set()
+
+    async def stop(self, grace_s: float) -> None:
+        """Claim no more, hand back what is not done within so many seconds, end all channels.
+
+        Runs may first get to the end of their superstep; what takes longer than half the time is
+        cut off within it, and does that step again.
+        """
+        deadline = monotonic() + grace_s
+        self._ending = True
+        self._woken.set()
+        for execution in self._executions.values():
+            execution.drain()
+        await self._executed(grace_s * _DRAINING)
+        for execution in self._executions.values():
+            execution.stop(Stop.SHUTDOWN)
+        await self._executed(deadline - monotonic())
+        self.broker.close()
+
+    def follow(self, thread_id: str, run_id: str, *, resumable: bool, owner: str) -> Channel:
+        """Return the channel of a run that has not ended, whoever executes it.
+
+        It ends with the run; events come of runs that are executed here.
+        """
+        channel = self.broker.open(thread_id, run_id, resumable=resumable)
+        self.watch(channel, owner=owner)
+        return channel
+
+    def watch(self, channel: Channel, *, owner: str) -> None:
+        """See to it that a channel ends with its run, whoever executes it."""
+        if not channel.ended and not channel.watched:
+            channel.watched = True
+            _spawn(self._until_ended(channel, owner), self._watching)
+
+    async def cancel(
+        self, run: Run, *, rollback: bool = False, wait: bool = True, owner: str
+    ) -> None:
+        """Stop a run, wherever it is executed.
+
+        Args:
+            run: What to stop.
+            rollback: Remove the run, with everything that it did to its thread.
+            wait: Return when it has stopped, and not when it was told to.
+            owner: Whose it is.
+
+        Raises:
+            NotFound: It has ended, or there is none.
+        """
+        execution = self._executions.get(run.run_id)
+        if execution is None:
+            try:
+                await self._storage.runs.update_status(
+                    run.thread_id, run.run_id, "interrupted", owner=owner
+                )
+            except Conflict as exc:
+                raise NotFound(f"run {run.run_id} has ended") from exc
+            self._remember(run.run_id)
+            execution = self._executions.get(run.run_id)  # it was claimed meanwhile
+            if execution is not None:
+                execution.stop(Stop.LOST)
+                await execution.done.wait()
+            if rollback:
+                await self.forget(run, owner=owner)
+            elif is_temporary(run):
+                await self._storage.threads.delete(run.thread_id, owner=owner)
+            self.broker.end(run.run_id, Outcome(status="interrupted"))
+            self.wake()
+            return
+        execution.stop(Stop.ROLLBACK if rollback else Stop.INTERRUPT)
+        if wait:
+            await execution.done.wait()
+
+    def abandon(self, run: Run, *, owner: str) -> None:
+        """Stop a run whose reader has left, if it has not ended."""
+
+        async def cancel() -> None:
+            try:
+                await self.cancel(run, owner=owner)
+            except NotFound:
+                return
+            except HarnessError as exc:
+                logger.warning("run %s has no reader and goes on: %s", run.run_id, exc)
+
+        _spawn(cancel(), self._watching)
+
+    async def forget(self, run: Run, *, owner: str) -> None:
+        """Remove a run that has ended, and its checkpoints unless another is being executed.
+
+        Raises:
+            NotFound: There is none.
+        """
+        active = await self._storage.runs.get_active(run.thread_id, owner=owner)
+        rests = active is None or active.status != "running"
+        if rests:
+            newest = await self._storage.runs.list(run.thread_id, limit=1, owner=owner)
+            await forget_run(
+                self._checkpointer,
+                run.thread_id,
+                run.run_id,
+                undo=bool(newest) and newest[0].run_id == run.run_id,
+            )
+        await self._storage.runs.delete(run.thread_id, run.run_id, owner=owner)
+        if rests:
+            await show_head(self._storage, self._graphs, run, owner=owner)
+
+    async def delete_thread(self, thread_id: str, *, owner: str) -> None:
+        """Remove a thread with all that is of it; what executes it is stopped.
+
+        Raises:
+            NotFound: There is none.
+            Forbidden: It is owner `system`'s.
+        """
+        await self._storage.threads.delete(thread_id, owner=owner)
+        executions = [e for e in self._executions.values() if e.run.thread_id == thread_id]
+        for execution in executions:
+            execution.stop(Stop.LOST)
+        for execution in executions:
+            await execution.done.wait()
+            self.broker.end(execution.run.run_id, Outcome(status="interrupted"))
+        self.broker.end_thread(thread_id)
+        if executions:  # they may have written since
+            await self._checkpointer.adelete_thread(thread_id)
+
+    async def _claim_all(self) -> None:
+        while True:
+            async with self._free:  # wait until one more may be executed
+                pass
+            if self._ending:
+                return
+            self._woken.clear()
+            try:
+                claimed = await self._storage.runs.claim(lease_s=self._config.lease_s)
+            except Exception as exc:  # noqa: BLE001 -- whatever is wrong, it may pass
+                logger.warning("no run can be claimed: %s", exc)
+                claimed = None
+            if claimed is None:
+                await self._rest()
+            elif claimed.run.run_id not in self._cancelled:
+                await self._free.acquire()
+                _spawn(self._execute(claimed), self._executing)
+
+    async def _rest(self) -> None:
+        poll_s = min(_POLL_S, self._config.lease_s / 4)
+        try:
+            async with asyncio.timeout(poll_s):
+                await self._woken.wait()
+        except TimeoutError:
+            return
+
+    async def _execute(self, claimed: ClaimedRun) -> None:
+        run = claimed.run
+        channel = self.broker.open(
+            run.thread_id, run.run_id, resumable=bool(run.kwargs.get("stream_resumable"))
+        )
+        execution = Execution(
+            claimed,
+            self._storage,
+            self._graphs,
+            self._checkpointer,
+            channel,
+            lease_s=self._config.lease_s,
+        )
+        before = self._executions.get(run.run_id)
+        self._executions[run.run_id] = execution
+        if before is not None:  # its lease ran out, but nobody else has it
+            before.stop(Stop.LOST)
+            await before.done.wait()
+        if self._ending:  # it was claimed meanwhile
+            execution.stop(Stop.SHUTDOWN)
+        try:
+            with self._metrics.running.track_inprogress():
+                outcome = await execution.carry_out()
+        except LeaseLost as exc:
+            logger.warning("run %s is not executed here any more: %s", run.run_id, exc)
+            self.watch(channel, owner=execution.owner)
+        except Exception:  # it is claimed again when its lease runs out
+            logger.exception("run %s could not be ended", run.run_id)
+            self.watch(channel, owner=execution.owner)
+        else:
+            if outcome is not None:
+                self._metrics.runs.labels(outcome.status).inc()
+                self.broker.end(run.run_id, outcome)
+        finally:
+            if self._executions[run.run_id] is execution:
+                del self._executions[run.run_id]
+            execution.done.set()
+            self._free.release()
+            self.wake()
+
+    async def _until_ended(self, channel: Channel, owner: str) -> None:
+        """End a channel when its run has ended without being executed here."""
+        while not await channel.ends_within(_POLL_S):
+            if channel.run_id in self._executions:
+                continue
+            try:
+                run = await self._storage.runs.get(channel.thread_id, channel.run_id, owner=owner)
+            except NotFound:
+                self.broker.end(channel.run_id, Outcome(status="interrupted"))
+            except HarnessError:
+                continue  # it is asked for again
+            else:
+                if run.status in TERMINAL and channel.run_id not in self._executions:
+                    self.broker.end(channel.run_id, outcome_of(run))
+
+    async def _executed(self, within_s: float) -> None:
+        """Wait for a claim that is under way, and for everything that is executed here."""
+        try:
+            async with asyncio.timeout(max(within_s, 0)):
+                if self._claiming is not None:
+                    await asyncio.wait({self._claiming})
+                if self._executing:
+                    await asyncio.wait(self._executing)
+        except TimeoutError:
+            return
+
+    def _remember(self, run_id: str) -> None:
+        self._cancelled.add(run_id)
+        asyncio.get_running_loop().call_later(_MEMORY_S, self._cancelled.discard, run_id)
+
+
+def _spawn(work: Coroutine[Any, Any, None], tasks: set[asyncio.Task[None]]) -> None:
+    """Start a task, and hold it until it is done."""
+    task = asyncio.create_task(work)
+    tasks.add(task)
+    task.add_done_callback(tasks.discard)

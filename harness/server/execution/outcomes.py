@@ -1,0 +1,47 @@
+"""How runs end."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from harness.models import Run, RunStatus
+
+MAX_MESSAGE: Final = 10_000
+"""Characters of an error's text that are told."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How a run ended."""
+
+    status: RunStatus
+    values: Any = None
+    """The thread's values, with `__interrupt__` where it waits for an answer; None: not known."""
+    error: Mapping[str, str] | None = None
+    """`error` (the type) and `message`."""
+
+
+def error_of(exc: BaseException) -> dict[str, str]:
+    """Return what readers are told of an error, as text that can be stored; of many the first."""
+    while isinstance(exc, BaseExceptionGroup):
+        exc = exc.exceptions[0]
+    message = str(exc)[:MAX_MESSAGE].encode(errors="replace").decode().replace("\0", "?")
+    return {"error": type(exc).__name__, "message": message}
+
+
+def error_text(error: Mapping[str, str]) -> str:
+    """Return the line that is stored with the run."""
+    return f"{error['error']}: {error['message']}"
+
+
+def outcome_of(run: Run) -> Outcome:
+    """Return how a stored run ended; its thread's values are not read."""
+    if run.status not in ("error", "timeout"):
+        return Outcome(status=run.status)
+    kind, _, message = (run.error or "").partition(": ")
+    return Outcome(status=run.status, error={"error": kind, "message": message})
+
+
+def is_temporary(run: Run) -> bool:
+    """Whether the run's thread was made for it, and goes with it."""
+    return bool(run.kwargs.get("temporary")) and run.kwargs.get("on_completion") != "keep"

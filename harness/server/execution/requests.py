@@ -1,0 +1,169 @@
+"""From what a run was asked to do to what `graph.astream` takes."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+from uuid import UUID
+
+from langchain_core.runnables import RunnableConfig
+from langgraph.types import Command, Send
+
+from harness.agents.graph import Graph
+from harness.models import Assistant, Run
+
+_Setting = Literal["recursion_limit", "max_concurrency", "run_name"]
+_OWN_SETTINGS: Final[tuple[_Setting, ...]] = ("recursion_limit", "max_concurrency", "run_name")
+_PRIVATE: Final = "__"
+"""Keys of `configurable` that begin so are LangGraph's own."""
+
+DEFAULT_MODES: Final = ("values",)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GraphRequest:
+    """What a graph is called with."""
+
+    input: Any
+    config: RunnableConfig
+    context: Mapping[str, Any] | None
+    modes: tuple[str, ...]
+    """The stream modes that were asked for, each once."""
+    subgraphs: bool
+    options: Mapping[str, Any]
+    """Where to interrupt, and how durable checkpoints are."""
+
+
+def config_of(run: Run, assistant: Assistant, owner: str) -> RunnableConfig:
+    """Merge the assistant's config and the run's, and say in it who runs what where.
+
+    The run's comes first, except for what it is not to decide: which thread and run it is.
+    """
+    asked: Mapping[str, Any] = run.kwargs.get("config") or {}
+    context: Mapping[str, Any] = run.kwargs.get("context") or {}
+    configurable = {
+        **_public(assistant.config.get("configurable")),
+        **_public(context),
+        **_public(asked.get("configurable")),
+    }
+    configurable.setdefault("user_id", owner)
+    for name in ("checkpoint_id", "checkpoint_ns"):
+        configurable.pop(name, None)
+    configurable |= _checkpoint_of(run.kwargs)
+    names = {
+        "run_id": run.run_id,
+        "assistant_id": run.assistant_id,
+        "graph_id": assistant.graph_id,
+    }
+    configurable |= {**names, "thread_id": run.thread_id, "langgraph_auth_user_id": owner}
+    settings = {**assistant.config, **asked}
+    config = RunnableConfig(
+        tags=[*(assistant.config.get("tags") or ()), *(asked.get("tags") or ())],
+        metadata={
+            **_unowned(assistant.metadata),
+            **(asked.get("metadata") or {}),
+            **_unowned(run.metadata),
+            **names,
+            "run_attempt": run.attempt,
+        },
+        configurable=configurable,
+        run_id=UUID(run.run_id),
+    )
+    for name in _OWN_SETTINGS:
+        if settings.get(name) is not None:
+            config[name] = settings[name]
+    return config
+
+
+def request_of(
+    run: Run, assistant: Assistant, graph: Graph, config: RunnableConfig, *, continues: bool
+) -> GraphRequest:
+    """Return what to call the graph with.
+
+    Args:
+        run: What is asked for.
+        assistant: Whose context the run's is laid over.
+        graph: Which graph.
+        config: Of `config_of`.
+        continues: The thread's head is this run's own: go on from there, without an input.
+    """
+    asked = run.kwargs
+    if continues:
+        configurable = {**config["configurable"]}
+        for name in ("checkpoint_id", "checkpoint_ns", "checkpoint_map"):
+            configurable.pop(name, None)
+        config = {**config, "configurable": configurable}
+    command = asked.get("command")
+    options = {name: asked.get(name) for name in ("interrupt_before", "interrupt_after")}
+    return GraphRequest(
+        input=None if continues else command_of(command) if command else asked.get("input"),
+        config=config,
+        context=_context(graph, {**assistant.context, **_overlay(asked)}),
+        modes=modes_of(asked),
+        subgraphs=bool(asked.get("stream_subgraphs")),
+        options={
+            **{name: value for name, value in options.items() if value is not None},
+            "durability": _durability(asked),
+        },
+    )
+
+
+def modes_of(asked: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the stream modes that a run was asked for, each once."""
+    modes = asked.get("stream_mode") or DEFAULT_MODES
+    return tuple(dict.fromkeys([modes] if isinstance(modes, str) else modes))
+
+
+def command_of(command: Mapping[str, Any]) -> Command[Any]:
+    """Return LangGraph's command for the one of a body."""
+    update, goto = command.get("update"), command.get("goto")
+    if isinstance(update, list) and all(_is_pair(entry) for entry in update):
+        update = [(name, value) for name, value in update]
+    targets = goto if isinstance(goto, list) else [] if goto is None else [goto]
+    return Command(
+        update=update,
+        resume=command.get("resume"),
+        goto=[t if isinstance(t, str) else Send(t["node"], t.get("input")) for t in targets],
+    )
+
+
+def _is_pair(entry: Any) -> bool:
+    return isinstance(entry, Sequence) and len(entry) == 2 and isinstance(entry[0], str)
+
+
+def _durability(asked: Mapping[str, Any]) -> str:
+    during = asked.get("checkpoint_during")
+    older = "async" if during is None or during else "exit"
+    return str(asked.get("durability") or older)
+
+
+def _checkpoint_of(asked: Mapping[str, Any]) -> dict[str, Any]:
+    """Return where the run begins, if it is not at the thread's head."""
+    names = ("checkpoint_id", "checkpoint_ns", "checkpoint_map")
+    given = {name: value for name, value in (asked.get("checkpoint") or {}).items() if value}
+    if asked.get("checkpoint_id"):
+        given["checkpoint_id"] = asked["checkpoint_id"]
+    return {name: given[name] for name in names if name in given}
+
+
+def _overlay(asked: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the run's context, which `config["configurable"]` mirrors."""
+    return _public((asked.get("config") or {}).get("configurable")) | (asked.get("context") or {})
+
+
+def _context(graph: Graph, given: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the part of the context that the graph knows; what it knows none of, all of it."""
+    schema = graph.get_context_jsonschema()
+    if schema is None:
+        return given or None
+    known = schema.get("properties", {})
+    return {name: value for name, value in given.items() if name in known}
+
+
+def _public(configurable: Mapping[str, Any] | None) -> dict[str, Any]:
+    return {
+        name: value for name, value in (configurable or {}).items() if not name.startswith(_PRIVATE)
+    }
+
+
+def _unowned(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in metadata.items() if name != "owner"}

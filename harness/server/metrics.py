@@ -1,0 +1,35 @@
+"""What the server counts, for Prometheus."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+
+class Metrics:
+    """Counters of one server, in a registry of its own."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        self.requests = Counter(
+            "harness_requests",
+            "Requests answered.",
+            ("method", "route", "status"),
+            registry=self._registry,
+        )
+        self.seconds = Histogram(
+            "harness_request_seconds",
+            "Seconds until a request was answered, or its stream began.",
+            ("method", "route"),
+            registry=self._registry,
+        )
+        self.streams = Gauge(
+            "harness_open_streams", "Event streams that are open.", registry=self._registry
+        )
+        self.running = Gauge(
+            "harness_running_runs", "Runs that are being executed.", registry=self._registry
+        )
+        self.runs = Counter(
+            "harness_runs", "Runs that ended here.", ("status",), registry=self._registry
+        )
+
+    def text(self) -> str:
+        """Return everything in Prometheus' text format."""
+        return generate_latest(self._registry).decode()

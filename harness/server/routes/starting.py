@@ -1,0 +1,278 @@
+"""Creates runs and answers with what comes of them, on a thread that is there or on a new one."""
+
+from collections.abc import AsyncGenerator, Callable, Sequence
+from typing import Any, Final
+
+from harness.errors import HarnessError, NotFound
+from harness.models import Run
+from harness.persistence import owner_scope
+from harness.server.encoding import encode
+from harness.server.execution.channel import Channel
+from harness.server.execution.heads import head_of
+from harness.server.execution.outcomes import Outcome, outcome_of
+from harness.server.failures import HttpError
+from harness.server.graphs import system_assistant_id
+from harness.server.http import Call, Reply, StreamReply
+from harness.server.routes.run_bodies import RunBody, StatelessBody
+from harness.server.services import Services
+from harness.server.sse import HEARTBEAT, events_text
+from harness.server.streams import Slot
+from harness.storage.resources.ownership import new_id
+
+KEEP_ALIVE: Final = "\n"
+"""Comes before JSON that takes long; whoever parses it skips it."""
+_MANY: Final = 1_000
+
+
+def path_of(run: Run) -> str:
+    """Return where a run is."""
+    return f"/threads/{run.thread_id}/runs/{run.run_id}"
+
+
+def shown(run: Run) -> dict[str, Any]:
+    """Return a run as the official server shows it."""
+    return {
+        "run_id": run.run_id,
+        "thread_id": run.thread_id,
+        "assistant_id": run.assistant_id,
+        "created_at": run.created_at,
+        "updated_at": run.updated_at,
+        "metadata": run.metadata,
+        "status": run.status,
+        "kwargs": run.kwargs,
+        "multitask_strategy": run.multitask_strategy,
+    }
+
+
+async def start(
+    call: Call[Any, Any], body: StatelessBody, thread_id: str | None, *, resumable: bool = False
+) -> tuple[Run, Channel]:
+    """Create a run, on a thread of its own if none is given, and have it executed.
+
+    Returns:
+        The run, and the channel where it is heard from its beginning.
+
+    Raises:
+        HttpError: 400, it has both a context and `config.configurable`, which are one.
+        NotFound: There is no such assistant or thread.
+        Conflict: The strategy is `reject`, and the thread is busy.
+    """
+    executor, owner = call.services.executor, call.owner
+    run_id, on_thread = new_id(), thread_id or new_id()
+    # Before the run is there: it may be claimed, and end, before this is told that it is.
+    channel = executor.broker.open(on_thread, run_id, resumable=resumable)
+    try:
+        run = await create(call, body, thread_id, run_id=run_id, on_thread=on_thread)
+    except BaseException:
+        executor.broker.end(run_id)
+        raise
+    executor.watch(channel, owner=owner)
+    return run, channel
+
+
+async def create(
+    call: Call[Any, Any],
+    body: StatelessBody,
+    thread_id: str | None,
+    *,
+    run_id: str | None = None,
+    on_thread: str | None = None,
+) -> Run:
+    """Create a run that nobody listens to; see `start`."""
+    services, owner = call.services, call.owner
+    asked = _arguments(services, body, thread_id, on_thread=on_thread)
+    run = await services.storage.runs.create(**asked, run_id=run_id, owner=owner)
+    if run.multitask_strategy in ("interrupt", "rollback"):
+        await _give_way(services, run, rollback=run.multitask_strategy == "rollback", owner=owner)
+    services.executor.wake(body.after_seconds or 0)
+    return run
+
+
+async def create_many(call: Call[Any, Any], bodies: Sequence[StatelessBody]) -> list[Run]:
+    """Create runs, each on a thread of its own, all or none."""
+    services = call.services
+    runs = await services.storage.runs.create_many(
+        [_arguments(services, body, None) for body in bodies], owner=call.owner
+    )
+    for after_s in {body.after_seconds or 0 for body in bodies}:
+        services.executor.wake(after_s)
+    return runs
+
+
+def _arguments(
+    services: Services,
+    body: StatelessBody,
+    thread_id: str | None,
+    *,
+    on_thread: str | None = None,
+) -> dict[str, Any]:
+    """Return a body as arguments of `runs.create`; without a thread, with one for it alone."""
+    if body.context and body.config is not None and body.config.configurable:
+        raise HttpError(400, "give context or config.configurable, not both")
+    asked: dict[str, Any] = {
+        "thread_id": thread_id or on_thread or new_id(),
+        "assistant_id": assistant_of(services, body.assistant_id),
+        "kwargs": body.kwargs(),
+        "metadata": body.metadata,
+        "after_seconds": body.after_seconds or 0,
+    }
+    if thread_id is None:
+        asked["kwargs"]["temporary"] = True
+        asked["if_not_exists"] = "create"
+    elif isinstance(body, RunBody):
+        asked["multitask_strategy"] = body.multitask_strategy or "enqueue"
+        asked["if_not_exists"] = body.if_not_exists or "reject"
+    return asked
+
+
+def assistant_of(services: Services, named: str) -> str:
+    """Return the id of the assistant that a caller names, be it by its graph."""
+    return system_assistant_id(named) if named in services.graphs else named
+
+
+async def streamed(call: Call[Any, Any], body: StatelessBody, thread_id: str | None) -> StreamReply:
+    """Create a run and answer with its events.
+
+    Raises:
+        HttpError: 503, too many streams are open; nothing was created.
+    """
+    slot = call.services.streams.reserve()
+    try:
+        run, channel = await start(call, body, thread_id, resumable=bool(body.stream_resumable))
+    except BaseException:
+        slot.release()
+        raise
+    return heard(
+        call,
+        run,
+        events_text(channel),
+        slot,
+        cancel=body.on_disconnect == "cancel",
+        at=None if thread_id else f"/runs/{run.run_id}",
+    )
+
+
+def heard(
+    call: Call[Any, Any],
+    run: Run,
+    events: AsyncGenerator[str, None],
+    slot: Slot,
+    *,
+    cancel: bool,
+    at: str | None = None,
+) -> StreamReply:
+    """Answer with events of a run.
+
+    Args:
+        call: Whose reader it is.
+        run: Whose events they are.
+        events: As text.
+        slot: The room for the stream.
+        cancel: The run is stopped if the reader leaves before its end.
+        at: Where the run is said to be; by default on its thread.
+    """
+    path = path_of(run)
+    return StreamReply(
+        pieces=slot.stream(
+            events, heartbeat=HEARTBEAT, on_gone=_leaving(call, run) if cancel else None
+        ),
+        headers={"Content-Location": at or path, "Location": f"{path}/stream"},
+    )
+
+
+async def waited(
+    call: Call[Any, Any], body: StatelessBody, thread_id: str | None
+) -> Reply | StreamReply:
+    """Create a run and answer with the values that it leaves."""
+    run, channel = await start(call, body, thread_id)
+    return await when_ended(call, run, channel, cancel=body.on_disconnect == "cancel")
+
+
+async def when_ended(
+    call: Call[Any, Any], run: Run, channel: Channel, *, cancel: bool
+) -> Reply | StreamReply:
+    """Answer with the values that a run leaves, once it has ended.
+
+    What is done within a heartbeat is answered at once. After that, or if the run is to be
+    cancelled when its reader leaves, the answer is a stream that shows that it is alive. A stream
+    holds a thread of the HTTP server, which a request that waits does not; so where there is no
+    room for a stream, it goes on waiting.
+    """
+    streams = call.services.streams
+    path = path_of(run)
+    headers = {"Content-Location": path, "Location": f"{path}/join"}
+    slot = None
+    while slot is None:
+        if not cancel and await channel.ends_within(streams.heartbeat_s):
+            text = await _left_by(call.services, run, channel.outcome, call.owner)
+            return Reply(body=text, headers={**headers, "Content-Type": "application/json"})
+        try:
+            slot = streams.reserve()
+        except HttpError:
+            cancel = False  # nobody can tell whether the reader is there
+    pieces = slot.stream(
+        _eventually(call, run, channel),
+        heartbeat=KEEP_ALIVE,
+        on_gone=_leaving(call, run) if cancel else None,
+    )
+    return StreamReply(pieces=pieces, media_type="application/json", headers=headers)
+
+
+async def already_ended(call: Call[Any, Any], run: Run) -> Reply:
+    """Answer with the values of a run's thread, or with the error that ended the run."""
+    text = await _left_by(call.services, run, outcome_of(run), call.owner)
+    path = path_of(run)
+    headers = {"Content-Location": path, "Location": f"{path}/join"}
+    return Reply(body=text, headers={**headers, "Content-Type": "application/json"})
+
+
+async def _eventually(
+    call: Call[Any, Any], run: Run, channel: Channel
+) -> AsyncGenerator[str, None]:
+    yield KEEP_ALIVE  # so that the headers are sent
+    outcome = await channel.wait()
+    try:
+        yield await _left_by(call.services, run, outcome, call.owner)
+    except HarnessError as exc:
+        yield encode({"__error__": {"error": type(exc).__name__, "message": str(exc)}})
+
+
+async def _left_by(services: Services, run: Run, outcome: Outcome | None, owner: str) -> str:
+    """Return JSON text of what a run left behind.
+
+    Raises:
+        HttpError: 503, this process ends before the run does.
+    """
+    if outcome is None:
+        raise HttpError(503, "the server is ending; the run goes on when it is started again")
+    if outcome.error is not None:
+        return encode({"__error__": outcome.error})
+    if outcome.values is not None:
+        return encode(outcome.values)
+    try:
+        assistant = await services.storage.assistants.get(run.assistant_id, owner=owner)
+        graph = await services.graphs.get(assistant.graph_id)
+    except NotFound:
+        return encode(None)
+    with owner_scope(owner):
+        return encode((await head_of(graph, run)).answer)
+
+
+async def _give_way(services: Services, run: Run, *, rollback: bool, owner: str) -> None:
+    """Stop what was to run on the thread before this run."""
+    for status in ("running", "pending"):
+        for other in await services.storage.runs.search(
+            thread_id=run.thread_id, status=status, limit=_MANY, owner=owner
+        ):
+            if (other.created_at, other.run_id) >= (run.created_at, run.run_id):
+                continue
+            try:
+                await services.executor.cancel(other, rollback=rollback, wait=False, owner=owner)
+            except NotFound:
+                continue  # it has ended by itself
+
+
+def _leaving(call: Call[Any, Any], run: Run) -> Callable[[], None]:
+    """Return what is done when the reader of a run leaves who wants it stopped then."""
+    executor, owner = call.services.executor, call.owner
+    return lambda: executor.abandon(run, owner=owner)

@@ -1,0 +1,96 @@
+"""What tells about the server itself: alive, healthy, what it is, what it counts."""
+
+import asyncio
+from importlib.metadata import version
+from typing import Any, Final
+
+from pydantic import BaseModel
+
+from harness.errors import HarnessError
+from harness.runtime import get_pool, is_postgres_enabled
+from harness.server.http import Call, Nothing, Reply, Route
+
+_PROBE_TIMEOUT_S: Final = 2.0
+
+
+class Ok(BaseModel):
+    """The process answers."""
+
+    ok: bool
+
+
+class Health(BaseModel):
+    """Whether what the server stores in can be reached, probed at this moment."""
+
+    status: str
+    """`ok` or `degraded`."""
+    persistence: str
+    """`postgres` or `memory`."""
+    detail: str | None = None
+    """Why it is degraded."""
+    pool: dict[str, Any] | None = None
+    """What psycopg_pool tells of its connections."""
+
+
+class Info(BaseModel):
+    """What the server is."""
+
+    version: str
+    langgraph_version: str
+    persistence: str
+    graphs: list[str]
+    flags: dict[str, bool]
+
+
+async def ok(call: Call[Nothing, Nothing]) -> Reply:
+    """Say that the process answers."""
+    del call
+    return Reply(body={"ok": True})
+
+
+async def health(call: Call[Nothing, Nothing]) -> Reply:
+    """Probe what the server stores in."""
+    pool = get_pool()
+    if pool is None or not is_postgres_enabled():
+        return Reply(body=Health(status="ok", persistence="memory").model_dump())
+    detail = None
+    try:
+        async with asyncio.timeout(_PROBE_TIMEOUT_S):
+            await call.services.storage.threads.count(owner=call.owner)
+    except TimeoutError:
+        detail = f"the database does not answer within {_PROBE_TIMEOUT_S:g} s"
+    except HarnessError as exc:
+        detail = str(exc)
+    found = Health(
+        status="degraded" if detail else "ok",
+        persistence="postgres",
+        detail=detail,
+        pool=pool.get_stats(),
+    )
+    return Reply(status=503 if detail else 200, body=found.model_dump())
+
+
+async def info(call: Call[Nothing, Nothing]) -> Reply:
+    """Tell versions and graphs."""
+    found = Info(
+        version=version("langgraph-persistence-harness"),
+        langgraph_version=version("langgraph"),
+        persistence="postgres" if is_postgres_enabled() else "memory",
+        graphs=call.services.graphs.names,
+        flags={"assistants": True, "crons": True},
+    )
+    return Reply(body=found.model_dump())
+
+
+async def metrics(call: Call[Nothing, Nothing]) -> Reply:
+    """Tell what the server counts, in Prometheus' text format."""
+    headers = {"Content-Type": "text/plain; version=0.0.4; charset=utf-8"}
+    return Reply(body=call.services.metrics.text(), headers=headers)
+
+
+ROUTES: tuple[Route, ...] = (
+    Route("GET", "/ok", ok, {200: Ok}, is_open=True),
+    Route("GET", "/health", health, {200: Health, 503: Health}, is_open=True),
+    Route("GET", "/info", info, {200: Info}, is_open=True),
+    Route("GET", "/metrics", metrics, {200: str}, is_open=True),
+)

@@ -1,0 +1,100 @@
+"""What the server answers about threads and their states."""
+
+from datetime import datetime
+from typing import Any
+
+from pydantic import BaseModel
+
+from harness.models import Thread, ThreadStatus
+
+
+class ThreadShape(BaseModel):
+    """A conversation."""
+
+    thread_id: str
+    created_at: datetime
+    updated_at: datetime
+    state_updated_at: datetime
+    metadata: dict[str, Any]
+    status: ThreadStatus
+    config: dict[str, Any]
+    values: dict[str, Any] | None
+    """The head state's."""
+    interrupts: dict[str, list[Any]]
+    """What waits for an answer, by task."""
+    error: dict[str, Any] | None
+    """Why the last run failed."""
+    checkpoint_id: str | None
+    """The head state's; what the official server does not tell."""
+    extracted: dict[str, Any] | None = None
+    """What a search was asked to extract."""
+
+
+class CheckpointShape(BaseModel):
+    """A place in a thread's history."""
+
+    thread_id: str
+    checkpoint_ns: str
+    checkpoint_id: str | None = None
+    checkpoint_map: dict[str, str] | None = None
+
+
+class TaskShape(BaseModel):
+    """What would be executed next at a state."""
+
+    id: str
+    name: str
+    path: list[Any]
+    error: str | None
+    interrupts: list[Any]
+    checkpoint: CheckpointShape | None
+    """Of the subgraph that the task is."""
+    state: dict[str, Any] | None
+    """Of that subgraph, where subgraphs were asked for."""
+    result: Any
+
+
+class StateShape(BaseModel):
+    """A state of a thread."""
+
+    values: Any
+    next: list[str]
+    tasks: list[TaskShape | dict[str, Any]]
+    interrupts: list[Any]
+    metadata: dict[str, Any] | None
+    created_at: datetime | None
+    checkpoint: CheckpointShape | None
+    parent_checkpoint: CheckpointShape | None
+    checkpoint_id: str | None
+    parent_checkpoint_id: str | None
+
+
+class UpdatedShape(BaseModel):
+    """Where an update of a state was written."""
+
+    checkpoint: CheckpointShape
+    configurable: CheckpointShape
+    checkpoint_id: str
+
+
+class PrunedShape(BaseModel):
+    """How many threads there were to prune."""
+
+    pruned_count: int
+
+
+def thread_shape(thread: Thread) -> dict[str, Any]:
+    """Return what callers see of a thread."""
+    return {
+        "thread_id": thread.thread_id,
+        "created_at": thread.created_at,
+        "updated_at": thread.updated_at,
+        "state_updated_at": thread.state_updated_at,
+        "metadata": thread.metadata,
+        "status": thread.status,
+        "config": {},
+        "values": thread.values,
+        "interrupts": thread.interrupts,
+        "error": thread.error,
+        "checkpoint_id": thread.checkpoint_id,
+    }

@@ -1,0 +1,209 @@
+"""Starts the server and ends it: one line when it is ready, one line when it cannot be."""
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+import sys
+from types import FrameType
+from typing import Final, NoReturn
+
+from harness.config import DatabaseConfig, ServerConfig, prepare_robyn
+from harness.errors import ConfigError, HarnessError
+from harness.models import SYSTEM
+from harness.runtime import (
+    get_checkpointer,
+    get_storage,
+    get_store,
+    initialize_database,
+    is_postgres_enabled,
+    shutdown_database,
+)
+from harness.server.app import listen
+from harness.server.auth import Authenticator
+from harness.server.dispatch import Dispatcher
+from harness.server.execution.executor import Executor
+from harness.server.graphs import Graphs, load_graphs, system_assistant_id
+from harness.server.metrics import Metrics
+from harness.server.routes import ROUTES
+from harness.server.services import Services
+from harness.server.streams import Streams
+
+logger = logging.getLogger("harness.server")
+
+_POLL_S: Final = 0.01
+_CLOSING_S: Final = 1.0
+"""Given to readers to take the last pieces of their streams."""
+_SENDING_S: Final = 0.1
+"""Given to Robyn to send what it was given last, since it does not tell when it has."""
+_ENDING: Final = (signal.SIGTERM, signal.SIGINT)
+
+
+def serve(config: ServerConfig, database: DatabaseConfig) -> NoReturn:
+    """Serve until a signal ends the process; does not return.
+
+    SIGTERM and SIGINT end it within the grace period: runs are handed back, streams and the
+    database closed, and the exit status is 0. Before it is ready they end it at once.
+
+    Args:
+        config: How to listen.
+        database: What to store in; without a URL, memory.
+
+    Raises:
+        ConfigError: The port is taken, or a graph or a key cannot be used.
+    """
+    for number in _ENDING:
+        signal.signal(number, _end_at_once)
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    for chatty in ("robyn", "actix_server", "httpx"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+    authenticator = Authenticator(config)
+    sources = load_graphs(config.graphs)
+    port = _free_port(config.host, config.port)
+    prepare_robyn(config.max_body_bytes)
+    server = _Server(config, database, authenticator, sources, port)
+    listen(
+        config.host,
+        port,
+        ROUTES,
+        dispatcher=lambda: server.dispatcher,
+        on_start=server.start,
+        on_end=server.end,
+    )
+    sys.exit(0)
+
+
+class _Server:
+    """What lives as long as the server does."""
+
+    def __init__(
+        self,
+        config: ServerConfig,
+        database: DatabaseConfig,
+        authenticator: Authenticator,
+        sources: object,
+        port: int,
+    ) -> None:
+        self._config, self._database = config, database
+        self._authenticator, self._sources, self._port = authenticator, sources, port
+        self._services: Services | None = None
+        self._announcing: asyncio.Task[None] | None = None
+
+    @property
+    def dispatcher(self) -> Dispatcher:
+        """Who answers requests.
+
+        Raises:
+            HarnessError: The server has not started.
+        """
+        if self._services is None:
+            raise HarnessError("the server has not started")
+        return self._dispatcher
+
+    async def start(self) -> None:
+        """Open everything; a process that cannot says why in one line, and ends with status 1."""
+        try:
+            self._services = await self._open()
+        except HarnessError as exc:
+            sys.stderr.write(f"harness: {exc}\n")
+            await shutdown_database()
+            _exit(1)
+        self._dispatcher = Dispatcher(self._services, self._authenticator)
+        await self._services.executor.start()
+        self._announcing = asyncio.create_task(self._announce())
+
+    async def end(self) -> None:
+        """Close everything, within the grace period."""
+        if self._announcing is not None:
+            self._announcing.cancel()
+        if self._services is not None:
+            await self._services.executor.stop(self._config.grace_s)
+            await self._services.streams.all_ended(_CLOSING_S)
+            await asyncio.sleep(_SENDING_S)
+        await shutdown_database()
+
+    async def _open(self) -> Services:
+        await initialize_database(self._database)
+        storage, checkpointer, store = get_storage(), get_checkpointer(), get_store()
+        if checkpointer is None or store is None:
+            raise ConfigError("there is no persistence")
+        graphs = Graphs(self._sources, checkpointer, store)  # type: ignore[arg-type]
+        for name in graphs.names:
+            await graphs.get(name)  # what cannot be compiled is told now
+            await storage.assistants.create(
+                name,
+                assistant_id=system_assistant_id(name),
+                name=name,
+                metadata={"created_by": "system"},
+                if_exists="do_nothing",
+                owner=SYSTEM,
+            )
+        metrics = Metrics()
+        return Services(
+            config=self._config,
+            storage=storage,
+            checkpointer=checkpointer,
+            store=store,
+            graphs=graphs,
+            executor=Executor(storage, graphs, checkpointer, self._config, metrics),
+            streams=Streams(self._config, metrics),
+            metrics=metrics,
+        )
+
+    async def _announce(self) -> None:
+        """Say where the server is, once it answers there."""
+        for number in _ENDING:
+            signal.signal(number, _interrupt_once)  # here, where Robyn's loop runs
+        while True:
+            try:
+                _, writer = await asyncio.open_connection(self._config.host, self._port)
+            except OSError:
+                await asyncio.sleep(_POLL_S)
+            else:
+                writer.close()
+                break
+        kept = "Postgres" if is_postgres_enabled() else "memory, which forgets when this ends"
+        sys.stdout.write(f"harness serves http://{self._config.host}:{self._port} ({kept})\n")
+        sys.stdout.flush()
+
+
+def _exit(status: int) -> NoReturn:
+    """End the process; Robyn would make 0 of any status while it starts."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
+
+
+def _end_at_once(number: int, frame: FrameType | None) -> None:
+    """End the process where there is nothing yet to be ended in order."""
+    del number, frame
+    _exit(0)
+
+
+def _interrupt_once(number: int, frame: FrameType | None) -> None:
+    """Interrupt Robyn's loop, which ends it; a second signal would break into its ending."""
+    del number, frame
+    for ending in _ENDING:
+        signal.signal(ending, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
+def _free_port(host: str, port: int) -> int:
+    """Return the port, or a free one for 0.
+
+    Raises:
+        ConfigError: It is taken, or there is no such address here.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+            probe.listen(1)  # with SO_REUSEADDR, binding alone does not find who listens
+        except OSError as exc:
+            reason = (exc.strerror or str(exc)).lower()
+            raise ConfigError(
+                f"cannot listen on {host}:{port}: {reason}; choose another with --port"
+            ) from exc
+        return int(probe.getsockname()[1])

@@ -1,0 +1,1 @@
+"""Threads with the state that their graphs' checkpoints hold."""

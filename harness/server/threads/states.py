@@ -1,0 +1,186 @@
+"""The state of threads and its history: the checkpointer's, where a graph ran; else storage's."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Final
+from weakref import WeakValueDictionary
+
+from langchain_core.runnables import RunnableConfig
+from langgraph.types import StateUpdate
+
+from harness.agents.graph import Graph, Saver
+from harness.errors import Conflict, Forbidden, HarnessError, InvalidInput, NotFound
+from harness.models import SYSTEM, Json, Thread, ThreadHead
+from harness.persistence import owner_scope
+from harness.server.execution.heads import Head
+from harness.server.failures import HttpError
+from harness.server.graphs import Graphs
+from harness.server.threads.places import Place
+from harness.server.threads.snapshots import state_of_record, state_of_snapshot
+from harness.storage.extensions import FullStorage
+from harness.storage.values import canonical_object
+
+Superstep = Sequence[StateUpdate]
+"""Updates of several nodes that count as one step."""
+
+_writing: Final = WeakValueDictionary[str, asyncio.Lock]()
+"""By thread: two updates that began from one checkpoint would lose one of them."""
+
+
+class States:
+    """Reads and writes the states of one owner's threads.
+
+    Args:
+        storage: Where threads and their snapshots are.
+        graphs: What runs on threads.
+        saver: The graphs' checkpointer.
+        owner: Whose threads; those of owner `system` can be read too.
+    """
+
+    def __init__(self, storage: FullStorage, graphs: Graphs, saver: Saver, *, owner: str) -> None:
+        self._storage, self._graphs, self._saver = storage, graphs, saver
+        self._owner = owner
+
+    async def get(self, thread_id: str, place: Place, *, subgraphs: bool = False) -> Json:
+        """Return a state; an empty one where the thread has none.
+
+        Reading the head repairs what the thread's row shows of it.
+
+        Raises:
+            NotFound: There is no such thread, or its graph is not served.
+        """
+        thread = await self._storage.threads.get(thread_id, owner=self._owner)
+        graph = await self._graph_of(thread)
+        if graph is None:
+            record = await self._storage.threads.get_state(
+                thread.thread_id, place.checkpoint_id, owner=self._owner
+            )
+            return state_of_record(record)
+        with owner_scope(self._owner):
+            snapshot = await graph.aget_state(place.config(thread.thread_id), subgraphs=subgraphs)
+        if place == Place():
+            await self._repair(thread, Head.of(snapshot))
+        return state_of_snapshot(snapshot)
+
+    async def history(
+        self, thread_id: str, place: Place, *, limit: int, before: Place, metadata: Json
+    ) -> list[Json]:
+        """Return states, newest first; none before a checkpoint that the thread does not have.
+
+        Raises:
+            NotFound: As `get`.
+            InvalidInput: The metadata to look for could never have been stored.
+        """
+        thread = await self._storage.threads.get(thread_id, owner=self._owner)
+        graph = await self._graph_of(thread)
+        if graph is None:
+            records = await self._storage.threads.get_history(
+                thread.thread_id,
+                limit=limit,
+                before=before.checkpoint_id,
+                metadata=metadata,
+                owner=self._owner,
+            )
+            return [state_of_record(record) for record in records]
+        end: RunnableConfig | None = None
+        if before.checkpoint_id is not None:
+            end = Place(
+                checkpoint_id=before.checkpoint_id, checkpoint_ns=place.checkpoint_ns
+            ).config(thread.thread_id)
+            if await self._saver.aget_tuple(end) is None:
+                return []
+        with owner_scope(self._owner):
+            found = graph.aget_state_history(
+                place.config(thread.thread_id),
+                filter=canonical_object(metadata, "metadata") or None,
+                before=end,
+                limit=limit,
+            )
+            return [state_of_snapshot(snapshot) async for snapshot in found]
+
+    async def update(
+        self, thread_id: str, supersteps: Sequence[Superstep], place: Place
+    ) -> tuple[RunnableConfig, Thread]:
+        """Write to a state, and have the thread's row show it; return its config and the thread.
+
+        Raises:
+            NotFound: There is no such thread, graph or checkpoint.
+            Forbidden: The thread is owner `system`'s.
+            Conflict: A run keeps the thread busy.
+            HttpError: 400, no graph has run on the thread, or the graph refuses the update.
+        """
+        lock = _writing.setdefault(thread_id.lower(), asyncio.Lock())
+        async with lock:
+            thread = await self._storage.threads.get(thread_id, owner=self._owner)
+            graph = await self._writable(thread, place)
+            with owner_scope(self._owner):
+                config = await self._write(graph, place.config(thread.thread_id), supersteps)
+                head = Head.of(await graph.aget_state(Place().config(thread.thread_id)))
+            return config, await self._show(thread, head)
+
+    async def _writable(self, thread: Thread, place: Place) -> Graph:
+        """Return the graph of a thread that may be written to."""
+        if thread.metadata["owner"] != self._owner:
+            raise Forbidden(f"thread {thread.thread_id} belongs to owner {SYSTEM!r}")
+        if thread.status == "busy":
+            raise Conflict(f"a run of thread {thread.thread_id} is pending or running")
+        graph = await self._graph_of(thread)
+        if graph is None:
+            raise HttpError(400, f"thread {thread.thread_id} has no graph: no run has named one")
+        if place.checkpoint_id is not None:
+            found = await self._saver.aget_tuple(place.config(thread.thread_id))
+            if found is None:
+                raise NotFound.of("checkpoint", place.checkpoint_id)
+        return graph
+
+    async def _write(
+        self, graph: Graph, config: RunnableConfig, supersteps: Sequence[Superstep]
+    ) -> RunnableConfig:
+        try:
+            return await graph.abulk_update_state(config, supersteps)
+        except HarnessError:
+            raise
+        except Exception as exc:  # whatever the graph's own reducers and schemas raise
+            raise HttpError(400, f"{type(exc).__name__}: {exc}"[:500]) from exc
+
+    async def _graph_of(self, thread: Thread) -> Graph | None:
+        """Return the graph that the thread belongs to.
+
+        Raises:
+            NotFound: It is not served.
+        """
+        graph_id = thread.metadata.get("graph_id")
+        if not isinstance(graph_id, str):
+            return None
+        return await self._graphs.get(graph_id)
+
+    async def _repair(self, thread: Thread, head: Head) -> None:
+        """Show the head if another is shown; a run that keeps the thread busy will do it itself."""
+        if (
+            head.checkpoint_id is None  # no graph has run: if the row shows any, it is a snapshot
+            or head.checkpoint_id == thread.checkpoint_id
+            or thread.status == "busy"
+            or thread.metadata["owner"] != self._owner
+        ):
+            return
+        try:
+            await self._show(thread, head, seen_at=thread.state_updated_at)
+        except (Conflict, NotFound):
+            return  # somebody was faster
+
+    async def _show(self, thread: Thread, head: Head, seen_at: datetime | None = None) -> Thread:
+        async def cache(shown: ThreadHead) -> Thread:
+            return await self._storage.threads.cache_head(
+                thread.thread_id,
+                shown,
+                thread_status=head.thread_status,
+                seen_at=seen_at,
+                owner=self._owner,
+            )
+
+        try:
+            return await cache(head.shown())
+        except InvalidInput:  # a graph may hold what no row can
+            return await cache(replace(head.shown(), values=None, interrupts={}))

@@ -1,0 +1,326 @@
+"""The executor over storage, in this process: leases, heads and threads, which no caller sees."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, cast
+from uuid import uuid4
+
+import pytest
+from langchain_core.messages import AIMessage
+from langgraph.graph import START, MessagesState, StateGraph
+
+from harness.agents import GRAPHS
+from harness.agents.graph import Saver
+from harness.config import DatabaseConfig, ServerConfig
+from harness.database import Database, ScratchDatabases
+from harness.errors import NotFound
+from harness.models import SYSTEM, Run, Thread
+from harness.persistence import AgentStore, PooledSaver, memory_saver, setup_langgraph
+from harness.server.execution.executor import Executor
+from harness.server.graphs import Graphs, system_assistant_id
+from harness.server.metrics import Metrics
+from harness.storage.extensions import FullStorage
+from harness.storage.local import LocalStorage
+from harness.storage.memory import MemoryBackend
+from harness.storage.postgres import PostgresBackend
+
+OWNER = "ada"
+
+
+async def _odd(state: MessagesState) -> None:
+    del state
+    raise ValueError("\0 and \ud800 cannot be stored")
+
+
+async def _unstorable(state: MessagesState) -> dict[str, Any]:
+    del state
+    return {"messages": [AIMessage("\ud800")]}
+
+
+async def _nul(state: MessagesState) -> dict[str, Any]:
+    del state
+    return {"messages": [AIMessage("a\0b")]}
+
+
+def one_node(node: Any) -> StateGraph[Any]:
+    """Return a graph of one node."""
+    graph = StateGraph(MessagesState)
+    graph.add_node("node", node)
+    graph.add_edge(START, "node")
+    return graph
+
+
+SERVED = {
+    **GRAPHS,
+    "odd": one_node(_odd),
+    "unstorable": one_node(_unstorable),
+    "nul": one_node(_nul),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bench:
+    """Storage and a checkpointer, for executors."""
+
+    storage: FullStorage
+    saver: Saver
+
+    @asynccontextmanager
+    async def executor(self, *, lease_s: float = 30.0) -> AsyncIterator[Executor]:
+        """Return a running executor; it is stopped afterwards."""
+        graphs = Graphs(SERVED, self.saver, AgentStore(self.storage))
+        config = ServerConfig(lease_s=lease_s)
+        executor = Executor(self.storage, graphs, self.saver, config, Metrics())
+        await executor.start()
+        try:
+            yield executor
+        finally:
+            await executor.stop(5)
+
+    async def create(self, graph: str, given: Any, *, on: Run | None = None, **more: Any) -> Run:
+        """Queue a run, on a new thread or on that of another run."""
+        return await self.storage.runs.create(
+            str(uuid4()) if on is None else on.thread_id,
+            system_assistant_id(graph),
+            kwargs={"input": given, **more},
+            if_not_exists="create",
+            owner=OWNER,
+        )
+
+    async def ended(self, executor: Executor, run: Run) -> Run:
+        """Wait until a run has ended."""
+        executor.wake()
+        await self.channel(executor, run).wait()
+        return await self.storage.runs.get(run.thread_id, run.run_id, owner=OWNER)
+
+    def channel(self, executor: Executor, run: Run) -> Any:
+        """Return the channel of a run."""
+        return executor.follow(run.thread_id, run.run_id, resumable=False, owner=OWNER)
+
+    async def begun(self, executor: Executor, run: Run, step: int = 1) -> None:
+        """Wait until a run of `steps` has done so many."""
+        executor.wake()
+        async for events in self.channel(executor, run).read():
+            if any(f'"step":{step},' in event.data for event in events):
+                return
+
+    async def thread_status(self, run: Run) -> str:
+        """Return the status of a run's thread."""
+        return (await self.storage.threads.get(run.thread_id, owner=OWNER)).status
+
+    async def assert_head(self, run: Run) -> Thread:
+        """Assert that a thread shows its newest checkpoint; return it."""
+        thread = await self.storage.threads.get(run.thread_id, owner=OWNER)
+        found = await self.saver.aget_tuple({"configurable": {"thread_id": run.thread_id}})
+        assert found is not None
+        assert thread.checkpoint_id == found.checkpoint["id"]
+        return thread
+
+    async def done(self, run: Run) -> list[int]:
+        """Return the steps that a thread's checkpoints hold."""
+        found = await self.saver.aget_tuple({"configurable": {"thread_id": run.thread_id}})
+        return [] if found is None else list(found.checkpoint["channel_values"].get("done", []))
+
+
+@pytest.fixture(params=["memory", pytest.param("postgres", marks=pytest.mark.postgres)])
+def scratch(request: pytest.FixtureRequest) -> Iterator[ScratchDatabases | None]:
+    """Where databases are made; None: memory."""
+    if request.param == "memory":
+        yield None
+    else:
+        yield cast("ScratchDatabases", request.getfixturevalue("scratch_databases"))
+
+
+@pytest.fixture
+async def bench(scratch: ScratchDatabases | None) -> AsyncIterator[Bench]:
+    """Fresh storage, with the graphs' own assistants."""
+    async with AsyncExitStack() as stack:
+        storage: FullStorage
+        saver: Saver
+        if scratch is None:
+            backend = MemoryBackend()
+            storage, saver = LocalStorage(backend), memory_saver(backend)
+        else:
+            url = await stack.enter_async_context(scratch.clone())
+            database = Database(DatabaseConfig.for_scratch(url))
+            await stack.enter_async_context(database)
+            await setup_langgraph(database)
+            storage, saver = LocalStorage(PostgresBackend(database)), PooledSaver(database)
+        for name in SERVED:
+            await storage.assistants.create(
+                name, assistant_id=system_assistant_id(name), owner=SYSTEM
+            )
+        yield Bench(storage=storage, saver=saver)
+
+
+SLOW = {"steps": 1_000, "delay_s": 0.05}
+
+
+async def test_what_becomes_of_threads(bench: Bench) -> None:
+    """Idle after success, interrupted while a human is asked, error after a failure."""
+    async with bench.executor() as executor:
+        for graph, given, status, thread in (
+            ("steps", {}, "success", "idle"),
+            ("approval", {"action": "x"}, "success", "interrupted"),
+            ("steps", {"fail_at": 1}, "error", "error"),
+        ):
+            run = await bench.create(graph, given)
+            assert await bench.thread_status(run) == "busy"
+            ended = await bench.ended(executor, run)
+            assert ended.status == status
+            assert await bench.thread_status(run) == thread
+            await bench.assert_head(run)
+        assert ended.error == "StepFailed: step 1 of 1 failed, as it was told to"
+
+
+@pytest.mark.parametrize("graph", ["odd", "unstorable"])
+async def test_what_cannot_be_told_is_an_error(bench: Bench, graph: str) -> None:
+    """A run ends as error whatever its nodes raise or say (invariant 25)."""
+    async with bench.executor() as executor:
+        run = await bench.create(graph, {"messages": []})
+        assert (await bench.ended(executor, run)).status == "error"
+        assert await bench.thread_status(run) == "error"
+
+
+async def test_what_threads_show(bench: Bench) -> None:
+    """Values, what a human is asked, and why the last run failed; each run shows its own."""
+    async with bench.executor() as executor:
+        run = await bench.create("approval", {"action": "leap"})
+        await bench.ended(executor, run)
+        thread = await bench.assert_head(run)
+        assert thread.values == {"action": "leap", "approved": None, "log": ["proposed leap"]}
+        [[asked]] = thread.interrupts.values()
+        assert asked["value"]["action"] == "leap"
+        answer = await bench.create("approval", None, on=run, command={"resume": True})
+        await bench.ended(executor, answer)
+        thread = await bench.assert_head(run)
+        assert (thread.status, thread.interrupts) == ("idle", {})
+        assert thread.values is not None
+        assert thread.values["approved"] is True
+        failing = await bench.create("steps", {"fail_at": 1})
+        await bench.ended(executor, failing)
+        thread = await bench.assert_head(failing)
+        assert thread.error is not None
+        assert thread.error["error"] == "StepFailed"
+        await executor.forget(answer, owner=OWNER)
+        thread = await bench.assert_head(run)
+        assert thread.status == "interrupted"
+        assert [[a["id"] for a in found] for found in thread.interrupts.values()] == [[asked["id"]]]
+
+
+async def test_values_that_no_row_can_show(bench: Bench) -> None:
+    """Their run succeeds, and its thread shows everything else."""
+    async with bench.executor() as executor:
+        run = await bench.create("nul", {"messages": []})
+        assert (await bench.ended(executor, run)).status == "success"
+        assert (await bench.assert_head(run)).values is None
+
+
+async def test_a_cancelled_thread_can_go_on(bench: Bench) -> None:
+    """It is `interrupted`, since a node is still to be executed."""
+    async with bench.executor() as executor:
+        run = await bench.create("steps", SLOW)
+        await bench.begun(executor, run)
+        await executor.cancel(run, owner=OWNER)
+        assert await bench.thread_status(run) == "interrupted"
+
+
+async def test_a_step_is_finished_before_the_end(bench: Bench) -> None:
+    """A stopped executor hands its runs back between two steps, and the next one goes on."""
+    run = await bench.create("steps", {"steps": 8, "delay_s": 0.1})
+    async with bench.executor() as executor:
+        await bench.begun(executor, run, step=2)
+        await executor.stop(10)
+        done = await bench.done(run)
+        assert done == [1, 2, 3]
+        found = await bench.storage.runs.get(run.thread_id, run.run_id, owner=OWNER)
+        assert found.status == "pending"
+    async with bench.executor() as executor:
+        ended = await bench.ended(executor, run)
+    assert (ended.status, ended.attempt) == ("success", 2)
+    assert await bench.done(run) == [*range(1, 9)]
+
+
+async def test_a_step_that_takes_too_long_is_cut_off(bench: Bench) -> None:
+    """It is handed back within the grace period all the same."""
+    run = await bench.create("steps", {"steps": 2, "delay_s": 60})
+    async with bench.executor() as executor:
+        await bench.begun(executor, run, step=0)
+        await executor.stop(0.4)
+        found = await bench.storage.runs.get(run.thread_id, run.run_id, owner=OWNER)
+        assert found.status == "pending"
+
+
+async def test_a_run_that_is_ended_elsewhere_stops_here(bench: Bench) -> None:
+    """Its lease is lost: nothing is executed or written any more, and readers are let go."""
+    async with bench.executor(lease_s=0.3) as executor:
+        run = await bench.create("steps", SLOW)
+        await bench.begun(executor, run)
+        channel = bench.channel(executor, run)
+        await bench.storage.runs.update_status(run.thread_id, run.run_id, "timeout", owner=OWNER)
+        assert (await channel.wait()).status == "timeout"
+        done = await bench.done(run)
+        await bench.ended(executor, await bench.create("steps", {"steps": 4, "delay_s": 0.05}))
+        assert await bench.done(run) == done
+        found = await bench.storage.runs.get(run.thread_id, run.run_id, owner=OWNER)
+        assert found.status == "timeout"
+
+
+async def test_a_lease_is_kept(bench: Bench) -> None:
+    """A run that takes longer than its lease is executed once, beside other executors."""
+    async with bench.executor(lease_s=0.3) as executor, bench.executor(lease_s=0.3) as other:
+        run = await bench.create("steps", {"steps": 10, "delay_s": 0.1})
+        executor.wake()
+        await bench.channel(other, run).wait()
+        found = await bench.storage.runs.get(run.thread_id, run.run_id, owner=OWNER)
+        assert (found.status, found.attempt) == ("success", 1)
+
+
+async def test_a_lost_lease_comes_back(bench: Bench) -> None:
+    """A run whose lease ran out here, and is claimed here again, is executed by one at a time."""
+    async with bench.executor(lease_s=0.2) as executor:
+        run = await bench.create("steps", {"steps": 20, "delay_s": 0.05})
+        await bench.begun(executor, run)
+        time.sleep(0.3)  # noqa: ASYNC251 -- a node that blocks the loop lets leases run out
+        assert (await bench.ended(executor, run)).status == "success"
+        assert await bench.done(run) == [*range(1, 21)]
+
+
+async def test_two_executors_share_a_queue(bench: Bench) -> None:
+    """Each run is executed once, and whoever follows it hears of its end in either."""
+    async with bench.executor() as one, bench.executor() as other:
+        runs = [await bench.create("steps", {"steps": 1}) for _ in range(30)]
+        one.wake()
+        other.wake()
+        outcomes = await asyncio.gather(*(bench.channel(one, run).wait() for run in runs))
+        assert {outcome.status for outcome in outcomes} == {"success"}
+        for run in runs:
+            found = await bench.storage.runs.get(run.thread_id, run.run_id, owner=OWNER)
+            assert (found.status, found.attempt) == ("success", 1)
+
+
+async def test_a_deleted_thread_stays_deleted(bench: Bench) -> None:
+    """What is executed of it stops, and leaves no checkpoint behind (invariant 38)."""
+    async with bench.executor() as executor:
+        run = await bench.create("steps", SLOW, durability="exit")  # stores when it is stopped
+        await bench.begun(executor, run)
+        await executor.delete_thread(run.thread_id, owner=OWNER)
+        assert await bench.done(run) == []
+        with pytest.raises(NotFound):
+            await bench.storage.threads.get(run.thread_id, owner=OWNER)
+
+
+async def test_a_run_that_never_ends_fails(bench: Bench) -> None:
+    """A run that was begun ten times and ended its process each time is not begun again."""
+    run = await bench.create("steps", {})
+    for _ in range(10):
+        claimed = await bench.storage.runs.claim(lease_s=30)
+        assert claimed is not None
+        await bench.storage.runs.hand_back(claimed.lease, owner=OWNER)
+    async with bench.executor() as executor:
+        ended = await bench.ended(executor, run)
+    assert ended.status == "error"
+    assert "never ended" in str(ended.error)

@@ -1,0 +1,159 @@
+"""Channels: what readers of a run get, whenever they come and however slow they are."""
+
+import asyncio
+from collections.abc import Iterator
+
+import pytest
+
+from harness.errors import InvalidInput
+from harness.server.execution import broker as brokers
+from harness.server.execution import channel as channels
+from harness.server.execution.broker import Broker
+from harness.server.execution.channel import Channel, Lagged, key_of
+from harness.server.execution.outcomes import Outcome
+
+DONE = Outcome(status="success")
+
+
+@pytest.fixture
+def broker() -> Iterator[Broker]:
+    """A broker, closed afterwards."""
+    broker = Broker()
+    yield broker
+    broker.close()
+
+
+def opened(broker: Broker, run_id: str = "run", *, resumable: bool = False) -> Channel:
+    """Return the channel of a run."""
+    return broker.open("thread", run_id, resumable=resumable)
+
+
+async def names(channel: Channel, after: str | None = None) -> list[str]:
+    """Return the names of all events until the end."""
+    key = None if after is None else key_of(after)
+    return [event.name async for events in channel.read(key) for event in events]
+
+
+async def test_readers_come_before_amid_and_after(broker: Broker) -> None:
+    """Each gets every event, in order."""
+    channel = opened(broker)
+    early = asyncio.create_task(names(channel))
+    await asyncio.sleep(0)
+    channel.publish("a", 1)
+    amid = asyncio.create_task(names(channel))
+    await asyncio.sleep(0)
+    channel.publish("b", 2)
+    broker.end("run", DONE)
+    assert await early == await amid == await names(channel) == ["a", "b"]
+    assert await channel.wait() == DONE
+
+
+async def test_an_event_is_what_it_was(broker: Broker) -> None:
+    """What is changed after it was published does not change the event."""
+    channel, values = opened(broker), {"n": 1}
+    channel.publish("values", values)
+    values["n"] = 2
+    broker.end("run")
+    [[event]] = [events async for events in channel.read()]
+    assert event.data == '{"n":1}'
+
+
+async def test_ids_are_in_order_over_channels(broker: Broker) -> None:
+    """What a later attempt says comes after what an earlier one said."""
+    first, second = opened(broker, "first"), opened(broker, "second")
+    for channel in (first, first, second):
+        channel.publish("event", None)
+    for run_id in ("first", "second"):
+        broker.end(run_id)
+    ids = [e.key for c in (first, second) async for events in c.read() for e in events]
+    assert ids[:2] == sorted(set(ids[:2]))
+    assert ids[2] >= (ids[1][0], 0)
+
+
+async def test_a_reader_comes_back(broker: Broker) -> None:
+    """It gets what came after the id; ids before all mean everything."""
+    channel = opened(broker)
+    for name in "abc":
+        channel.publish(name, None)
+    broker.end("run")
+    [events] = [events async for events in channel.read()]
+    assert await names(channel, events[1].id) == ["c"]
+    assert await names(channel, events[2].id) == []
+    assert await names(channel, "-1") == await names(channel, "0") == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("nonsense", ["x", "1", "1-", "-2", "1-2-3", "²-1"])
+def test_no_id_of_an_event(nonsense: str) -> None:
+    """It is refused."""
+    with pytest.raises(InvalidInput):
+        key_of(nonsense)
+
+
+async def test_memory_is_bounded(broker: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The oldest events go; who has not seen them is told, and nobody is waited for."""
+    monkeypatch.setattr(channels, "MAX_CHANNEL_BYTES", 100)
+    channel = opened(broker)
+    channel.publish("first", None)
+    reader = channel.read()
+    [first] = await anext(reader)
+    for number in range(50):
+        channel.publish(f"{number}", "0123456789")
+    assert channel.size_bytes <= 100
+    with pytest.raises(Lagged):
+        await anext(reader)
+    channel.publish("huge", "x" * 1_000)
+    broker.end("run")
+    assert await names(channel) == await names(channel, "-1") == ["huge"]
+    with pytest.raises(Lagged):
+        await names(channel, first.id)
+
+
+async def test_only_resumable_channels_are_kept(broker: Broker) -> None:
+    """Others are gone with their run."""
+    opened(broker, "kept", resumable=True)
+    opened(broker, "gone")
+    for run_id in ("kept", "gone"):
+        broker.end(run_id, DONE)
+    assert broker.find("gone") is None
+    kept = broker.find("kept")
+    assert kept is not None
+    assert kept.ended
+
+
+async def test_kept_channels_are_bounded(broker: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What ended first goes first."""
+    monkeypatch.setattr(brokers, "MAX_KEPT_BYTES", 100)
+    for run_id in ("old", "new"):
+        opened(broker, run_id, resumable=True).publish("event", "x" * 70)
+        broker.end(run_id)
+    assert broker.find("old") is None
+    assert broker.find("new") is not None
+
+
+async def test_closing_ends_everything(broker: Broker) -> None:
+    """Readers are let go without an outcome, and so are those who come later."""
+    channel = opened(broker)
+    reader = asyncio.create_task(names(channel))
+    await asyncio.sleep(0)
+    broker.close()
+    assert await reader == []
+    assert await channel.wait() is None
+    assert await opened(broker, "later").wait() is None
+
+
+async def test_a_thread_is_followed(broker: Broker) -> None:
+    """Over all its runs, from the moment on when somebody follows."""
+    opened(broker, "before").publish("early", None)
+    with broker.following("thread") as thread:
+        for run_id in ("first", "second"):
+            opened(broker, run_id).publish(run_id, {})
+            broker.end(run_id)
+        broker.end_thread("thread")
+        told = [(e.name, e.data) async for events in thread.read() for e in events]
+    done = '{"run_id":"%s","status":"run_done"}'
+    assert told == [
+        ("first", "{}"),
+        ("metadata", done % "first"),
+        ("second", "{}"),
+        ("metadata", done % "second"),
+    ]
