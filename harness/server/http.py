@@ -82,6 +82,10 @@ class Route:
     """Type of the body by status of success; None: no body."""
     fails: tuple[int, ...] = ()
     """Statuses of failure, beside those that every route may have."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """What each header that the caller may look for says, by its name."""
+    takes_name: bool = False
+    """Whether a graph's name does for an assistant's id in the path."""
     is_open: bool = False
     """Whether it asks for no token."""
 

@@ -1,7 +1,16 @@
 """Every route of the server; the OpenAPI document is made from this one list."""
 
 from harness.server.http import Route
-from harness.server.routes import system
+from harness.server.openapi import with_document
+from harness.server.routes import assistants, crons, drawings, store, system
 
-ROUTES: tuple[Route, ...] = (*system.ROUTES,)
+ROUTES: tuple[Route, ...] = with_document(
+    (
+        *system.ROUTES,
+        *assistants.ROUTES,
+        *drawings.ROUTES,
+        *crons.ROUTES,
+        *store.ROUTES,
+    )
+)
 """In the order in which the document shows them."""
