@@ -1,11 +1,12 @@
 """The graph `approval`: it stops before it acts, and goes on when a human has answered."""
 
 import operator
-from typing import Annotated, Any, Literal, TypedDict
+from typing import Annotated, Any, Literal
 
 from langgraph.graph import END, START, StateGraph
 from langgraph.store.base import BaseStore
 from langgraph.types import interrupt
+from typing_extensions import TypedDict
 
 from harness.agents.graph import Graph, Saver
 

@@ -1,11 +1,12 @@
 """The graph `nested`: a subgraph with state of its own, which stops in its midst to ask."""
 
 import operator
-from typing import Annotated, Any, TypedDict
+from typing import Annotated, Any
 
 from langgraph.graph import END, START, StateGraph
 from langgraph.store.base import BaseStore
 from langgraph.types import interrupt
+from typing_extensions import TypedDict
 
 from harness.agents.graph import Graph, Saver
 

@@ -3,11 +3,12 @@
 import asyncio
 import math
 import operator
-from typing import Annotated, Any, TypedDict
+from typing import Annotated, Any
 
 from langgraph.channels import EphemeralValue
 from langgraph.graph import END, START, StateGraph
 from langgraph.store.base import BaseStore
+from typing_extensions import TypedDict
 
 from harness.agents.graph import Graph, Saver
 from harness.errors import HarnessError, InvalidInput

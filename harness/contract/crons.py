@@ -91,7 +91,7 @@ class CronStoreContract(StorageContract):
         assert await storage.crons.search(owner=ALICE) == crons[::-1]
 
     async def test_update_cron_bug_pg_002_dicts_are_serialised(self, storage: FullStorage) -> None:
-        """Payload and metadata given as dicts are stored as JSON: one replaces, one merges."""
+        """Payload and metadata given as dicts are stored as JSON; both merge shallowly."""
         before = await a_cron(storage, payload={"a": 1}, metadata={"a": 1, "b": {"c": 1}})
         after = await storage.crons.update(
             before.cron_id,
@@ -100,7 +100,7 @@ class CronStoreContract(StorageContract):
             owner=ALICE,
         )
         assert after == await find_cron(storage, before.cron_id)
-        assert after.payload == {"input": {"deep": [1, {"x": None}]}}
+        assert after.payload == {"a": 1, "input": {"deep": [1, {"x": None}]}}
         assert after.metadata == {"a": 1, "b": {"d": 2}, "owner": ALICE}
         assert after.created_at == before.created_at
         assert after.updated_at > before.updated_at

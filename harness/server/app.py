@@ -59,10 +59,7 @@ def listen(
     async def nowhere(request: robyn.Request) -> Any:
         path = request.url.path
         allowed = sorted({method for pattern, method in patterns if pattern.fullmatch(path)})
-        status = HTTPStatus.METHOD_NOT_ALLOWED if allowed else HTTPStatus.NOT_FOUND
-        headers = {"Allow": ", ".join(allowed)} if allowed else {}
-        reply = Reply(status=status, body={"detail": status.phrase}, headers=headers)
-        return _response(robyn, reply)
+        return _response(robyn, dispatcher().refuse(request.method, allowed))
 
     for method in _OTHER_METHODS:
         for path in ("/", "/*rest"):

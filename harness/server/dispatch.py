@@ -2,20 +2,27 @@
 
 import json
 import logging
+import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import unquote, unquote_plus
 
 import orjson
 
+from harness.errors import InvalidInput
 from harness.server.auth import ANYBODY, Authenticator
-from harness.server.failures import HttpError, reply_to
+from harness.server.failures import HttpError, reply_to, told
 from harness.server.http import Call, Nothing, Reply, Route, Schema, StreamReply
 from harness.server.services import Services
+from harness.storage.values import INT_MAX, INT_MIN
 
 access: Final = logging.getLogger("harness.server.access")
+
+_LONG_NUMBER: Final = re.compile(rb"\d{19}")
+"""Stands in every text of a number that does not fit into 64 bits, and in few others."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,33 +59,55 @@ class Dispatcher:
             reply = await route.handler(self._call(route, raw, owner))
         except Exception as exc:  # noqa: BLE001 -- each is turned into a reply, the unknown logged
             reply = reply_to(exc)
-        elapsed_s = time.perf_counter() - began_s
-        status = reply.status if isinstance(reply, Reply) else 200
-        metrics = self._services.metrics
-        metrics.requests.labels(route.method, route.path, status).inc()
-        metrics.seconds.labels(route.method, route.path).observe(elapsed_s)
-        access.info(
-            json.dumps(
-                {
-                    "method": route.method,
-                    "route": route.path,
-                    "status": status,
-                    "ms": round(1_000 * elapsed_s, 2),
-                    "owner": owner,
-                }
-            )
+        self._note(
+            route.method,
+            route.path,
+            reply.status if isinstance(reply, Reply) else 200,
+            took_s=time.perf_counter() - began_s,
+            owner=owner,
         )
         return reply
 
-    def _call(self, route: Route, raw: Raw, owner: str) -> Call[Any, Any]:
-        body = self._body(route.body, raw.body)
-        query = {
-            unquote_plus(name): [unquote_plus(v) for v in vs] for name, vs in raw.query.items()
+    def refuse(self, method: str, allowed: Sequence[str]) -> Reply:
+        """Return the answer to a request that is for no route.
+
+        Args:
+            method: The request's.
+            allowed: Methods that the same path is served for.
+        """
+        status = HTTPStatus.METHOD_NOT_ALLOWED if allowed else HTTPStatus.NOT_FOUND
+        self._note(method, None, int(status), took_s=0.0, owner=ANYBODY)
+        headers = {"Allow": ", ".join(allowed)} if allowed else {}
+        return told(int(status), status.phrase, headers)
+
+    def _note(
+        self, method: str, route: str | None, status: int, *, took_s: float, owner: str
+    ) -> None:
+        metrics = self._services.metrics
+        metrics.requests.labels(method, route or "", status).inc()
+        metrics.seconds.labels(method, route or "").observe(took_s)
+        line = {
+            "method": method,
+            "route": route,
+            "status": status,
+            "ms": round(1_000 * took_s, 2),
+            "owner": owner,
         }
+        access.info(json.dumps(line))
+
+    def _call(self, route: Route, raw: Raw, owner: str) -> Call[Any, Any]:
+        try:
+            path = {name: unquote(value, errors="strict") for name, value in raw.path.items()}
+            query = {
+                unquote_plus(name, errors="strict"): [unquote_plus(v, errors="strict") for v in vs]
+                for name, vs in raw.query.items()
+            }
+        except UnicodeDecodeError:
+            raise HttpError(422, "the address is not UTF-8") from None
         return Call(
-            path={name: unquote(value) for name, value in raw.path.items()},
+            path=path,
             query=_query(route.query, query),
-            body=body,
+            body=self._body(route.body, raw.body),
             headers=raw.headers,
             owner=owner,
             services=self._services,
@@ -87,14 +116,33 @@ class Dispatcher:
     def _body(self, kind: type[Schema], body: bytes | str) -> Schema:
         if kind is Nothing:
             return Nothing()
-        if len(body) > self._services.config.max_body_bytes:
+        given = body.encode() if isinstance(body, str) else body
+        if len(given) > self._services.config.max_body_bytes:
             most = self._services.config.max_body_bytes
             raise HttpError(413, f"the body is larger than {most} bytes")
-        try:
-            document = orjson.loads(body)
-        except orjson.JSONDecodeError:
-            raise HttpError(422, "Invalid JSON in request body") from None
-        return kind.model_validate(document)
+        return kind.model_validate(_document(given), strict=True)
+
+
+def _document(body: bytes) -> Any:
+    """Return what JSON text says.
+
+    Raises:
+        HttpError: 422, it is none.
+        InvalidInput: It has an integer outside 64 bits, which orjson would make a float.
+    """
+    try:
+        document = orjson.loads(body)
+        if _LONG_NUMBER.search(body):
+            json.loads(body, parse_int=_integer)
+    except (orjson.JSONDecodeError, RecursionError):
+        raise HttpError(422, "Invalid JSON in request body") from None
+    return document
+
+
+def _integer(text: str) -> int:
+    if len(text) <= len(str(INT_MIN)) and INT_MIN <= int(text) <= INT_MAX:
+        return int(text)
+    raise InvalidInput(f"the integer {text:.40} does not fit into 64 bits")
 
 
 def _query(kind: type[Schema], given: Mapping[str, Sequence[str]]) -> Schema:

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Mapping
 from typing import Final
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from harness.errors import (
     Conflict,
@@ -31,6 +31,12 @@ class HttpError(HarnessError, RuntimeError):
         self.headers = dict(headers or {})
 
 
+class Failure(BaseModel):
+    """What went wrong, in one line."""
+
+    detail: str
+
+
 _STATUSES: Final[dict[type[HarnessError], int]] = {
     InvalidInput: 422,
     NotFound: 404,
@@ -42,22 +48,24 @@ _STATUSES: Final[dict[type[HarnessError], int]] = {
     OutcomeUnknown: 503,
 }
 
-COMMON_FAILURES: Final = (401, 413, 422, 503)
-"""Statuses that every route may answer with."""
-
 
 def reply_to(error: Exception) -> Reply:
     """Return the answer to a request whose handling raised."""
     if isinstance(error, HttpError):
-        return Reply(status=error.status, body={"detail": str(error)}, headers=error.headers)
+        return told(error.status, str(error), error.headers)
     for kind, status in _STATUSES.items():
         if isinstance(error, kind):
-            headers = {"Retry-After": "1"} if status == 503 else {}
-            return Reply(status=status, body={"detail": str(error)}, headers=headers)
+            return told(status, str(error), {"Retry-After": "1"} if status == 503 else {})
     if isinstance(error, ValidationError):
-        return Reply(status=422, body={"detail": _first_of(error)})
+        return told(422, _first_of(error))
     logger.error("a request failed", exc_info=error)
-    return Reply(status=500, body={"detail": "Internal server error"})
+    return told(500, "Internal server error")
+
+
+def told(status: int, detail: str, headers: Mapping[str, str] | None = None) -> Reply:
+    """Return the one form of an error; what it quotes may be no Unicode."""
+    text = detail.encode(errors="replace").decode()
+    return Reply(status=status, body={"detail": text}, headers=headers or {})
 
 
 def _first_of(error: ValidationError) -> str:

@@ -51,6 +51,10 @@ class Graphs:
     def __contains__(self, name: object) -> bool:
         return name in self._sources
 
+    def assistant_id(self, named: str) -> str:
+        """Return the id of the assistant that a caller names, be it by its graph."""
+        return system_assistant_id(named) if named in self else named
+
     async def get(self, name: str, config: RunnableConfig | None = None) -> Graph:
         """Return a graph; a function that makes one from a config is called each time.
 

@@ -25,6 +25,7 @@ from harness.server.auth import Authenticator
 from harness.server.dispatch import Dispatcher
 from harness.server.execution.executor import Executor
 from harness.server.graphs import Graphs, load_graphs, system_assistant_id
+from harness.server.health import Probe
 from harness.server.metrics import Metrics
 from harness.server.routes import ROUTES
 from harness.server.services import Services
@@ -146,6 +147,7 @@ class _Server:
             checkpointer=checkpointer,
             store=store,
             graphs=graphs,
+            health=Probe(storage, wanted=self._database.is_configured),
             executor=Executor(storage, graphs, checkpointer, self._config, metrics),
             streams=Streams(self._config, metrics),
             metrics=metrics,

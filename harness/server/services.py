@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from harness.persistence import AgentStore
     from harness.server.execution.executor import Executor
     from harness.server.graphs import Graphs
+    from harness.server.health import Probe
     from harness.server.metrics import Metrics
     from harness.server.streams import Streams
     from harness.storage.extensions import FullStorage
@@ -25,6 +26,7 @@ class Services:
     checkpointer: Saver
     store: AgentStore
     graphs: Graphs
+    health: Probe
     executor: Executor
     streams: Streams
     metrics: Metrics

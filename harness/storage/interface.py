@@ -386,7 +386,10 @@ class CronStore(Protocol):
         on_run_completed: OnRunCompleted | None = None,
         owner: str,
     ) -> Cron:
-        """Change a cron; metadata merges shallowly; the next date follows schedule and end time."""
+        """Change a cron; the next date follows schedule and end time.
+
+        Metadata and payload merge shallowly: a caller of the SDK names the payload's fields.
+        """
 
     async def search(
         self,

@@ -38,7 +38,7 @@ class Serving:
             self._environ = {"DATABASE_REQUIRED": "true", **self._environ}
             self._environ["DATABASE_URL"] = database_url
         self._arguments = arguments or ("--config", str(GRAPHS))
-        self._log = tempfile.TemporaryFile("w+")  # noqa: SIM115 -- closed when it is left
+        self._log = tempfile.TemporaryFile("a+")  # noqa: SIM115 -- closed when it is left
         self._port = 0
         self._process: asyncio.subprocess.Process | None = None
         self._clients: list[LangGraphClient | httpx.AsyncClient] = []

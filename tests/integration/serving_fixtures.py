@@ -1,8 +1,8 @@
-"""Fixtures of servers: one for the tests of a module, in memory and on Postgres."""
+"""Fixtures of servers, in memory and on Postgres; what wants no settings shares one of each."""
 
 import contextlib
-from collections.abc import AsyncIterator, Iterator
-from typing import cast
+from collections.abc import AsyncIterator, Generator, Iterator
+from typing import Any, Final, cast
 
 import pytest
 import pytest_asyncio
@@ -10,6 +10,44 @@ from langgraph_sdk.client import LangGraphClient
 
 from harness.database import ScratchDatabases
 from tests.integration.serving import Serving
+
+_SHOWN: Final = 4_000
+"""Characters of a server's log that are shown with a test that failed."""
+
+
+class Servers:
+    """Servers without settings, each started when it is first asked for."""
+
+    def __init__(self, stack: contextlib.AsyncExitStack) -> None:
+        self._stack = stack
+        self._running: dict[bool, Serving] = {}
+
+    async def get(self, scratch: ScratchDatabases | None) -> Serving:
+        """Return the one that stores there."""
+        key = scratch is None
+        if key not in self._running:
+            self._running[key] = await started(self._stack, scratch)
+        return self._running[key]
+
+
+async def started(
+    stack: contextlib.AsyncExitStack, scratch: ScratchDatabases | None, **settings: str
+) -> Serving:
+    """Start a server, on a database of its own or in memory, that ends with the stack."""
+    url = None if scratch is None else await stack.enter_async_context(scratch.clone())
+    return await stack.enter_async_context(Serving(url, **settings))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show what the server has logged with a test that failed."""
+    report = yield
+    server: Any = getattr(item, "funcargs", {}).get("server")
+    if report.failed and isinstance(server, Serving):
+        report.sections.append(("Log of the server", server.log()[-_SHOWN:]))
+    return report
 
 
 @pytest.fixture(
@@ -23,18 +61,27 @@ def scratch(request: pytest.FixtureRequest) -> Iterator[ScratchDatabases | None]
         yield cast("ScratchDatabases", request.getfixturevalue("scratch_databases"))
 
 
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def servers() -> AsyncIterator[Servers]:
+    """The servers that modules share; they end with the run."""
+    async with contextlib.AsyncExitStack() as stack:
+        yield Servers(stack)
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def server(
-    scratch: ScratchDatabases | None, request: pytest.FixtureRequest
+    scratch: ScratchDatabases | None, servers: Servers, request: pytest.FixtureRequest
 ) -> AsyncIterator[Serving]:
-    """A server, one for the tests of a module and each of memory and Postgres.
+    """A server in memory or on Postgres.
 
-    The module may set `SETTINGS`, environment variables.
+    A module that sets `SETTINGS`, environment variables, has one of its own.
     """
     settings: dict[str, str] = getattr(request.module, "SETTINGS", {})
+    if not settings:
+        yield await servers.get(scratch)
+        return
     async with contextlib.AsyncExitStack() as stack:
-        url = None if scratch is None else await stack.enter_async_context(scratch.clone())
-        yield await stack.enter_async_context(Serving(url, **settings))
+        yield await started(stack, scratch, **settings)
 
 
 @pytest.fixture

@@ -46,7 +46,7 @@ on_run_completed, end_time, enabled, next_run_date, metadata::text, created_at, 
 WHERE cron_id = %(id)s AND owner IN (%(owner)s, 'system')
 
 -- name: update
-UPDATE langgraph_server.crons SET payload = coalesce(%(payload)s::jsonb, payload),
+UPDATE langgraph_server.crons SET payload = payload || coalesce(%(payload)s::jsonb, '{}'),
 on_run_completed = coalesce(%(on_run_completed)s, on_run_completed),
 metadata = metadata || %(metadata)s::jsonb,
 updated_at = greatest(now(), updated_at + interval '1 microsecond')

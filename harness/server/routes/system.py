@@ -1,16 +1,12 @@
 """What tells about the server itself: alive, healthy, what it is, what it counts."""
 
-import asyncio
 from importlib.metadata import version
-from typing import Any, Final
+from typing import Any
 
 from pydantic import BaseModel
 
-from harness.errors import HarnessError
 from harness.runtime import get_pool, is_postgres_enabled
 from harness.server.http import Call, Nothing, Reply, Route
-
-_PROBE_TIMEOUT_S: Final = 2.0
 
 
 class Ok(BaseModel):
@@ -50,24 +46,15 @@ async def ok(call: Call[Nothing, Nothing]) -> Reply:
 
 async def health(call: Call[Nothing, Nothing]) -> Reply:
     """Probe what the server stores in."""
+    problem = await call.services.health.problem()
     pool = get_pool()
-    if pool is None or not is_postgres_enabled():
-        return Reply(body=Health(status="ok", persistence="memory").model_dump())
-    detail = None
-    try:
-        async with asyncio.timeout(_PROBE_TIMEOUT_S):
-            await call.services.storage.threads.count(owner=call.owner)
-    except TimeoutError:
-        detail = f"the database does not answer within {_PROBE_TIMEOUT_S:g} s"
-    except HarnessError as exc:
-        detail = str(exc)
     found = Health(
-        status="degraded" if detail else "ok",
-        persistence="postgres",
-        detail=detail,
-        pool=pool.get_stats(),
+        status="degraded" if problem else "ok",
+        persistence="postgres" if is_postgres_enabled() else "memory",
+        detail=problem,
+        pool=None if pool is None else pool.get_stats(),
     )
-    return Reply(status=503 if detail else 200, body=found.model_dump())
+    return Reply(status=503 if problem else 200, body=found.model_dump())
 
 
 async def info(call: Call[Nothing, Nothing]) -> Reply:

@@ -65,7 +65,7 @@ class MemoryCrons:
             row,
             schedule=schedule,
             timezone=timezone,
-            payload=row.payload if change.payload is None else change.payload,
+            payload={**row.payload, **(change.payload or {})},
             on_run_completed=change.on_run_completed or row.on_run_completed,
             end_time=end_time,
             enabled=row.enabled if change.enabled is None else change.enabled,

@@ -66,7 +66,7 @@ WHERE cron_id = %(id)s AND owner IN (%(owner)s, 'system')
 SELECT owner FROM langgraph_server.crons WHERE cron_id = %(id)s
 
 -- fragment: changes
-payload = coalesce(%(payload)s::jsonb, payload),
+payload = payload || coalesce(%(payload)s::jsonb, '{}'),
 on_run_completed = coalesce(%(on_run_completed)s, on_run_completed),
 metadata = metadata || %(metadata)s::jsonb,
 updated_at = greatest(now(), updated_at + interval '1 microsecond')

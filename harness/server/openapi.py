@@ -1,0 +1,175 @@
+"""The OpenAPI document, made from the routes: what is not served is not in it, and all that is."""
+
+import re
+from collections.abc import Sequence
+from http import HTTPStatus
+from importlib.metadata import version
+from typing import Any, Final, get_args, get_type_hints
+
+from pydantic import TypeAdapter
+from pydantic.json_schema import JsonSchemaMode
+
+from harness.config import ServerConfig
+from harness.server.failures import Failure
+from harness.server.http import Call, Nothing, Reply, Route, StreamReply
+
+JsonSchema = dict[str, Any]
+
+_REF: Final = "#/components/schemas/{model}"
+_PARAMETER: Final = re.compile(r"\{(\w+)\}")
+_BEARER: Final = "bearer"
+
+
+def with_document(routes: Sequence[Route]) -> tuple[Route, ...]:
+    """Return the routes and one more, which answers with the document of them all."""
+    known: dict[bool, JsonSchema] = {}
+
+    async def openapi(call: Call[Nothing, Nothing]) -> Reply:
+        """Describe every route."""
+        config = call.services.config
+        if config.authenticates not in known:
+            known[config.authenticates] = document(served, config)
+        return Reply(body=known[config.authenticates])
+
+    served = (*routes, Route("GET", "/openapi.json", openapi, {200: dict[str, Any]}, is_open=True))
+    return served
+
+
+def document(routes: Sequence[Route], config: ServerConfig) -> JsonSchema:
+    """Return the OpenAPI 3.1 document of routes.
+
+    Args:
+        routes: What is served.
+        config: Says whether callers must show a token.
+    """
+    schemas = _Schemas(routes)
+    paths: dict[str, JsonSchema] = {}
+    for route in routes:
+        described = _operation(route, schemas, authenticates=config.authenticates)
+        paths.setdefault(route.path, {})[route.method.lower()] = described
+    components: JsonSchema = {"schemas": schemas.components}
+    if config.authenticates:
+        components["securitySchemes"] = {
+            _BEARER: {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
+        }
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "harness", "version": version("langgraph-persistence-harness")},
+        "paths": paths,
+        "components": components,
+    }
+
+
+class _Schemas:
+    """JSON schemas of everything that goes in and out, with one definition of each model."""
+
+    def __init__(self, routes: Sequence[Route]) -> None:
+        failure: TypeAdapter[Any] = TypeAdapter(Failure)
+        wanted: list[tuple[Any, JsonSchemaMode, TypeAdapter[Any]]] = [
+            (Failure, "serialization", failure)
+        ]
+        for route in routes:
+            wanted += [
+                (kind, "serialization", TypeAdapter(kind)) for kind in route.replies.values()
+            ]
+            if route.body is not Nothing:
+                wanted.append((route.body, "validation", TypeAdapter(route.body)))
+        found, definitions = TypeAdapter.json_schemas(wanted, ref_template=_REF)
+        self._found = found
+        self.components: JsonSchema = definitions.get("$defs", {})
+
+    def of(self, kind: Any, mode: JsonSchemaMode) -> JsonSchema:
+        """Return the schema of a type, mostly a reference."""
+        return self._found[kind, mode]
+
+
+def _operation(route: Route, schemas: _Schemas, *, authenticates: bool) -> JsonSchema:
+    group = route.handler.__module__.rpartition(".")[2]
+    described: JsonSchema = {
+        "operationId": f"{group}_{route.handler.__name__}",
+        "tags": [group],
+        "summary": route.summary,
+        "parameters": [*_path_parameters(route), *_query_parameters(route)],
+        "responses": _responses(route, schemas, authenticates=authenticates),
+    }
+    if route.body is not Nothing:
+        described["requestBody"] = {
+            "required": True,
+            "content": {"application/json": {"schema": schemas.of(route.body, "validation")}},
+        }
+    if authenticates and not route.is_open:
+        described["security"] = [{_BEARER: []}]
+    return described
+
+
+def _path_parameters(route: Route) -> list[JsonSchema]:
+    return [
+        {
+            "name": name,
+            "in": "path",
+            "required": True,
+            "schema": {"type": "string", "format": "uuid"}
+            if name.endswith("_id") and not route.takes_name
+            else {"type": "string", "minLength": 1},
+        }
+        for name in _PARAMETER.findall(route.path)
+    ]
+
+
+def _query_parameters(route: Route) -> list[JsonSchema]:
+    query = route.query.model_json_schema()
+    return [
+        {
+            "name": name,
+            "in": "query",
+            "required": name in query.get("required", ()),
+            "schema": schema,
+        }
+        for name, schema in query.get("properties", {}).items()
+    ]
+
+
+def _responses(route: Route, schemas: _Schemas, *, authenticates: bool) -> JsonSchema:
+    headers = {
+        name: {"description": text, "schema": {"type": "string"}}
+        for name, text in route.headers.items()
+    }
+    described: JsonSchema = {}
+    for status, kind in route.replies.items():
+        reply: JsonSchema = {"description": HTTPStatus(status).phrase}
+        if headers:
+            reply["headers"] = headers
+        if kind is not None:
+            schema = schemas.of(kind, "serialization")
+            reply["content"] = {_media_type(route, kind): {"schema": schema}}
+        described[str(status)] = reply
+    for status in sorted({*route.fails, *_may_fail(route, authenticates=authenticates)}):
+        described.setdefault(
+            str(status),
+            {
+                "description": HTTPStatus(status).phrase,
+                "content": {"application/json": {"schema": schemas.of(Failure, "serialization")}},
+            },
+        )
+    return described
+
+
+def _may_fail(route: Route, *, authenticates: bool) -> set[int]:
+    """Return statuses that a route may answer with because of what it takes."""
+    takes_body, takes_query = route.body is not Nothing, route.query is not Nothing
+    statuses = set() if route.is_open else {503}
+    if authenticates and not route.is_open:
+        statuses.add(401)
+    if takes_body:
+        statuses.add(413)
+    if takes_body or takes_query or _PARAMETER.search(route.path):
+        statuses.add(422)
+    return statuses
+
+
+def _media_type(route: Route, kind: Any) -> str:
+    if kind is not str:
+        return "application/json"
+    answers = get_type_hints(route.handler)["return"]
+    streams = answers is StreamReply or StreamReply in get_args(answers)
+    return "text/event-stream" if streams else "text/plain"
