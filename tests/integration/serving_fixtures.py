@@ -46,7 +46,7 @@ def pytest_runtest_makereport(
     report = yield
     server: Any = getattr(item, "funcargs", {}).get("server")
     if report.failed and isinstance(server, Serving):
-        report.sections.append(("Log of the server", server.log()[-_SHOWN:]))
+        report.sections.append(("Log of the server", server.failures()[-_SHOWN:]))
     return report
 
 
