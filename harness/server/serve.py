@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import sys
+from functools import partial
 from types import FrameType
 from typing import Final, NoReturn
 
@@ -155,8 +156,9 @@ class _Server:
 
     async def _announce(self) -> None:
         """Say where the server is, once it answers there."""
+        loop = asyncio.get_running_loop()
         for number in _ENDING:
-            signal.signal(number, _interrupt_once)  # here, where Robyn's loop runs
+            signal.signal(number, partial(_interrupt_once, loop))  # here, where Robyn's loop runs
         while True:
             try:
                 _, writer = await asyncio.open_connection(self._config.host, self._port)
@@ -183,11 +185,19 @@ def _end_at_once(number: int, frame: FrameType | None) -> None:
     _exit(0)
 
 
-def _interrupt_once(number: int, frame: FrameType | None) -> None:
-    """Interrupt Robyn's loop, which ends it; a second signal would break into its ending."""
+def _interrupt_once(loop: asyncio.AbstractEventLoop, number: int, frame: FrameType | None) -> None:
+    """Interrupt Robyn's loop, which ends it; a second signal would break into its ending.
+
+    The loop does it itself: raised here, the interruption could end in whatever code the signal
+    came upon, such as an encoder that makes a TypeError of every exception.
+    """
     del number, frame
     for ending in _ENDING:
         signal.signal(ending, signal.SIG_IGN)
+    loop.call_soon_threadsafe(_interrupt)
+
+
+def _interrupt() -> NoReturn:
     raise KeyboardInterrupt
 
 
