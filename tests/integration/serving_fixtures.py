@@ -44,9 +44,10 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Show what the server has logged with a test that failed."""
     report = yield
-    server: Any = getattr(item, "funcargs", {}).get("server")
-    if report.failed and isinstance(server, Serving):
-        report.sections.append(("Log of the server", server.failures()[-_SHOWN:]))
+    arguments: dict[str, Any] = getattr(item, "funcargs", {})
+    for server in (value for value in arguments.values() if isinstance(value, Serving)):
+        if report.failed:
+            report.sections.append(("Log of the server", server.failures()[-_SHOWN:]))
     return report
 
 

@@ -1,114 +1,140 @@
-"""Runs in the midst of which their server ends: the next one finishes them from where they were."""
+"""Servers that begin together, outlive one another, lose their database, and end in order."""
 
 import asyncio
 import signal
-from typing import Any
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from typing import Any, Final
 from uuid import uuid4
 
 import psycopg
 import pytest
+import pytest_asyncio
 from langgraph_sdk.client import LangGraphClient
 
+from harness.agents import GRAPHS
+from harness.database import ScratchDatabases
+from harness.faults import process
+from harness.provision import PostgresServer
+from harness.schema import LANGGRAPH_TABLES
+from tests.integration.restart.inspection import NO_VECTORS, TABLES, Inspection
+from tests.integration.restart.underway import DONE, PLAN
 from tests.integration.serving import Serving
 
-ENDS = {"kill": signal.SIGKILL, "terminate": signal.SIGTERM}
-STEPS = 30
-PLAN = {"steps": STEPS, "delay_s": 0.05}
-DONE = [*range(1, STEPS + 1)]
+SERVERS: Final = 4
+BUNDLED: Final = ("--host", "127.0.0.1")
+NOWHERE: Final = "postgresql://nobody:hunter2@127.0.0.1:1/none"
 
 
-async def until_ended(client: LangGraphClient, run: Any) -> str:
-    """Wait until a run has ended, and return how."""
-    while True:
-        found = await client.runs.get(run["thread_id"], run["run_id"])
-        if found["status"] not in ("pending", "running"):
-            return found["status"]
-        await asyncio.sleep(0.05)
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def empty_url(scratch_databases: ScratchDatabases) -> AsyncIterator[str]:
+    """Address of a database with nothing in it."""
+    async with scratch_databases.empty() as url:
+        yield url
 
 
-async def left_by(client: LangGraphClient, run: Any) -> Any:
-    """Return the steps that a thread's runs did."""
-    values: Any = await client.runs.join(run["thread_id"], run["run_id"])
-    return values["done"]
-
-
-async def active(url: str) -> int:
-    """Count the runs that have not ended, and the threads that are busy."""
-    async with await psycopg.AsyncConnection.connect(url) as connection:
-        cursor = await connection.execute(
-            "SELECT (SELECT count(*) FROM langgraph_server.runs"
-            " WHERE status IN ('pending', 'running'))"
-            " + (SELECT count(*) FROM langgraph_server.threads WHERE status = 'busy')"
-        )
-        [(number,)] = await cursor.fetchall()
-        return int(number)
-
-
-class Reader:
-    """Reads a run of `steps` from its creation to its end, through every restart."""
-
-    def __init__(self, client: LangGraphClient, thread_id: str) -> None:
-        self._client, self._thread_id = client, thread_id
-        self.steps: list[int] = []
-        self.attempts: list[int] = []
-        self.midway = asyncio.Event()
-
-    async def read(self) -> None:
-        """Create the run and read its updates."""
-        async for part in self._client.runs.stream(
-            self._thread_id,
-            "steps",
-            input=PLAN,
-            if_not_exists="create",
-            stream_mode="updates",
-            stream_resumable=True,
-            durability="sync",
-        ):
-            if part.event == "metadata":
-                self.attempts.append(part.data["attempt"])
-            elif "step" in part.data:
-                self.steps.append(part.data["step"]["step"])
-            if len(self.steps) == STEPS // 3:
-                self.midway.set()
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def servers(empty_url: str) -> AsyncIterator[list[Serving]]:
+    """Servers that boot on it at the same moment."""
+    made = [Serving(empty_url, *BUNDLED, HARNESS_LEASE_S="2") for _ in range(SERVERS)]
+    async with AsyncExitStack() as stack:
+        await asyncio.gather(*(stack.enter_async_context(server) for server in made))
+        yield made
 
 
 @pytest.mark.postgres
-class TestOnPostgres:
-    """Nothing stays running or busy, and no step is done twice (invariants 8, 25 and 28)."""
+class TestManyProcesses:
+    """Several servers of one database."""
 
-    @pytest.mark.parametrize("how", ENDS)
-    async def test_runs_go_on(self, database_url: str, how: str) -> None:
-        """Those that are executed, those that wait behind them, and those that wait for a human."""
-        async with Serving(database_url, HARNESS_LEASE_S="2", HARNESS_HEARTBEAT_S="1") as server:
-            client = server.client()
-            asking, thread_id = str(uuid4()), str(uuid4())
-            await client.runs.wait(
-                asking, "approval", input={"action": "leap"}, if_not_exists="create"
-            )
-            unsaved: Any = await client.runs.create(
-                str(uuid4()), "steps", input=PLAN, if_not_exists="create", durability="exit"
-            )
-            reader = Reader(client, thread_id)
-            reading = asyncio.create_task(reader.read())
-            await reader.midway.wait()
-            [run] = await client.runs.list(thread_id)
-            behind = await client.runs.create(thread_id, "steps", input={"steps": 1})
+    @pytest.mark.invariant(40)
+    async def test_they_boot_at_once(self, empty_url: str, servers: list[Serving]) -> None:
+        """On an empty database all succeed; tables and graphs are there once, indexes valid."""
+        inspection = Inspection(empty_url)
+        assert await inspection.tables() >= TABLES
+        assert await inspection.langgraphs_tables() == set(LANGGRAPH_TABLES) - NO_VECTORS
+        assert await inspection.invalid_indexes() == []
+        clients = [server.client() for server in servers]
+        seen = [await client.assistants.search() for client in clients]
+        assert {assistant["graph_id"] for assistant in seen[0]} == set(GRAPHS)
+        assert len(seen[0]) == len(GRAPHS)
+        assert all(assistants == seen[0] for assistants in seen)
 
-            await server.end(ENDS[how])
-            await server.start()
+    @pytest.mark.invariant(28)
+    async def test_one_takes_up_what_another_left(
+        self, empty_url: str, servers: list[Serving]
+    ) -> None:
+        """Killed in mid-run, it is not started again; another goes on from its last checkpoint."""
+        killed, *others = servers
+        client = others[0].client()
+        run = await midway(killed.client())
+        await killed.end(signal.SIGKILL)
+        values: Any = await client.runs.join(run["thread_id"], run["run_id"])
+        assert values["done"] == DONE
+        ended = await client.runs.get(run["thread_id"], run["run_id"])
+        assert ended["status"] == "success"
+        history = await client.threads.get_history(run["thread_id"], limit=100)
+        attempts = [(state["metadata"] or {})["run_attempt"] for state in reversed(history)]
+        assert attempts == sorted(attempts)
+        assert set(attempts) == {1, 2}
+        assert await Inspection(empty_url).active() == []
 
-            assert await until_ended(client, run) == "success"
-            assert await until_ended(client, behind) == "success"
-            await reading
-            assert await left_by(client, behind) == [*DONE, 1]
-            assert reader.attempts == [1, 2]
-            if how == "terminate":  # an event may be lost with the process that was to send it
-                assert reader.steps == DONE
-            assert await until_ended(client, unsaved) == "success"
-            assert await left_by(client, unsaved) == DONE
-            answered: Any = await client.runs.wait(asking, "approval", command={"resume": True})
-            assert answered["log"] == ["proposed leap", "did leap"]
-        assert await active(database_url) == 0
+
+async def midway(client: LangGraphClient) -> Any:
+    """Begin a run on the server that is asked, and return it when some of its steps are done."""
+    thread_id = str(uuid4())
+    async for part in client.runs.stream(
+        thread_id, "steps", input=PLAN, if_not_exists="create", on_disconnect="continue"
+    ):
+        if part.event == "values" and part.data.get("step") == 5:
+            break
+    [run] = await client.runs.list(thread_id)
+    return run
+
+
+class TestWithoutDatabase:
+    """What cannot be reached is said, and nothing is kept in memory in its place unsaid."""
+
+    @pytest.mark.invariant(41)
+    async def test_down_at_boot(self) -> None:
+        """Where no database is required it serves from memory, and each answer of it says so."""
+        async with Serving(NOWHERE, *BUNDLED, DATABASE_REQUIRED="false") as server:
+            assert "memory, which forgets" in server.announced
+            assert "STORING IN MEMORY ONLY" in server.log()
+            http = server.http()
+            answer = await http.get("/health")
+            told = answer.json()
+            assert answer.status_code == 503
+            assert (told["status"], told["persistence"]) == ("degraded", "memory")
+            assert "could not be reached when the server started" in told["detail"]
+            assert (await http.get("/info")).json()["persistence"] == "memory"
+            assert "hunter2" not in server.log() + answer.text
+
+    @pytest.mark.postgres
+    @pytest.mark.invariant(41)
+    async def test_down_later(self, own_postgres_server: PostgresServer) -> None:
+        """While its database is gone it says so and keeps nothing; then it goes on with it."""
+        url = own_postgres_server.url
+        async with Serving(url, *BUNDLED, DATABASE_POOL_TIMEOUT_S="1") as server:
+            http = server.http()
+            kept = (await http.post("/threads", json={})).json()
+            await process.kill(own_postgres_server)
+            told = await http.get("/health")
+            assert told.status_code == 503
+            assert told.json()["status"] == "degraded"
+            assert told.json()["persistence"] == "postgres"
+            refused = await http.post("/threads", json={})
+            assert refused.status_code == 503
+            assert (await http.get("/ok")).status_code == 200
+
+            await process.start(own_postgres_server)
+            while (await http.get("/health")).status_code != 200:  # noqa: ASYNC110 -- it has no event
+                await asyncio.sleep(0.05)
+            assert (await http.get(f"/threads/{kept['thread_id']}")).json() == kept
+            assert (await http.post("/threads/count", json={})).json() == 1
+            assert "STORING IN MEMORY" not in server.log()
+            async with await psycopg.AsyncConnection.connect(url) as connection:
+                cursor = await connection.execute("SELECT count(*) FROM langgraph_server.threads")
+                assert await cursor.fetchall() == [(1,)]
 
 
 class TestInMemory:
