@@ -24,6 +24,7 @@ from harness.storage.postgres import PostgresBackend
 
 if TYPE_CHECKING:
     from harness.faults.rows import CheckpointRow
+    from harness.faults.served import Served
     from harness.faults.talker import Talker
 
 BACKENDS: Final = ("memory", "postgres")
@@ -95,6 +96,10 @@ class Session:
         """What a run loses when its database dies; raises as `of`."""
         return await self.of("durability")
 
+    async def restarts(self) -> Results:
+        """How long agent servers are away when they are restarted in mid-run; raises as `of`."""
+        return await self.of("restarts")
+
     async def savers(self) -> Results:
         """How checkpointers use connection pools, and one conversation alone; raises as `of`."""
         return await self.of("savers")
@@ -149,6 +154,21 @@ class Session:
         await talker.start()
         self._stack.push_async_callback(talker.close)
         return talker
+
+    async def server(self, *, memory: bool = False) -> "Served":
+        """Start an agent server to ask, to kill and to start again; the session ends it.
+
+        It stores in the scratch database, or in memory.
+
+        Raises:
+            DatabaseUnavailable: The database server cannot be reached.
+            ProvisionError: There is none, or it allows no databases to be made.
+            ServerEnded: The agent server could not start.
+        """
+        from harness.faults.served import Served  # noqa: PLC0415 -- likewise
+
+        url = None if memory else (await self._scratch()).config.url
+        return await self._stack.enter_async_context(Served(url, settings={"HARNESS_LEASE_S": "1"}))
 
     async def checkpoints(self, thread_id: str) -> "list[CheckpointRow]":
         """The rows of a thread in the scratch database's checkpoint tables, decoded."""

@@ -10,6 +10,7 @@ from harness.analysis.figures.pool import saturation_message
 from harness.analysis.frames import ordered_backends, pool_frame, promise_frame, timings_frame
 from harness.analysis.growth import growth_lines
 from harness.analysis.lines import Line, Mood
+from harness.analysis.restarts import restart_lines
 from harness.analysis.savers import saver_lines
 from harness.analysis.statistics import significant
 from harness.analysis.stores import our_store_fails, store_lines
@@ -126,6 +127,7 @@ _LINES: Final[Mapping[Kind, Callable[[Results], list[Line]]]] = {
     "timings": _timings,
     "pool": _pool,
     "streaming": streaming_lines,
+    "restarts": restart_lines,
     "durability": durability_lines,
     "savers": saver_lines,
     "growth": growth_lines,

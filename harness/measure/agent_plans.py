@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Final, get_args
 
 from harness.measure.agent_records import DURABILITIES, Channels, Durability
+from harness.measure.restart_records import EndedBy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +90,20 @@ class DurabilityPlan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RestartsPlan:
+    """How often to end an agent server and start it again."""
+
+    rounds: int
+    """Restarts of each server by each signal."""
+    ends: tuple[EndedBy, ...] = get_args(EndedBy)
+    """How the server on Postgres ends; the one in memory ends by SIGTERM."""
+    steps: int = 12
+    """Of the run that it is in."""
+    lease_s: float = 5.0
+    """Of runs; the server's default is longer, and a killed run waits for its end."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AgentPlans:
     """One plan for each measurement of LangGraph's persistence."""
 
@@ -97,6 +112,7 @@ class AgentPlans:
     growth: GrowthPlan
     stores: StoresPlan
     durability: DurabilityPlan
+    restarts: RestartsPlan
 
 
 AGENTS_QUICK: Final = AgentPlans(
@@ -111,6 +127,7 @@ AGENTS_QUICK: Final = AgentPlans(
     ),
     stores=StoresPlan(rounds=6, budget_s=0.5, items=20, mix_rounds=3, archived=500),
     durability=DurabilityPlan(deaths=(1, 10, 19)),
+    restarts=RestartsPlan(rounds=1, ends=("SIGKILL",), lease_s=1.0),
 )
 AGENTS_DEFAULT: Final = AgentPlans(
     streaming=StreamingPlan(rounds=10, budget_s=3.0),
@@ -120,6 +137,7 @@ AGENTS_DEFAULT: Final = AgentPlans(
     ),
     stores=StoresPlan(rounds=20, budget_s=1.0),
     durability=DurabilityPlan(deaths=(1, 5, 10, 15, 19, 20)),
+    restarts=RestartsPlan(rounds=5),
 )
 AGENTS_FULL: Final = AgentPlans(
     streaming=StreamingPlan(rounds=30, budget_s=30.0, conversations=(1, 2, 5, 10, 20, 50)),
@@ -132,4 +150,5 @@ AGENTS_FULL: Final = AgentPlans(
     ),
     stores=StoresPlan(rounds=50, budget_s=20.0, mix_rounds=30),
     durability=DurabilityPlan(),
+    restarts=RestartsPlan(rounds=20),
 )

@@ -23,13 +23,22 @@ from harness.measure.agent_records import (
     StreamCell,
 )
 from harness.measure.decode import decode
+from harness.measure.restart_records import ServerRestart
 
 FORMAT: Final = "langgraph-persistence-harness results"
 VERSION: Final = 2
 """Version 1 knew `contract`, `timings` and `pool`, and is a version 2 without the rest."""
 
 Kind = Literal[
-    "contract", "timings", "pool", "streaming", "savers", "growth", "stores", "durability"
+    "contract",
+    "timings",
+    "pool",
+    "streaming",
+    "savers",
+    "growth",
+    "stores",
+    "restarts",
+    "durability",
 ]
 Mix = Literal["creates", "mixed", "checkpoints"]
 Outcome = Literal["passed", "failed", "skipped", "differs"]
@@ -160,6 +169,7 @@ class Results:
     growth: list[GrowthPoint] = dataclasses.field(default_factory=list)
     pruning: list[PruneGain] = dataclasses.field(default_factory=list)
     stores: list[StoreMix] = dataclasses.field(default_factory=list)
+    restarts: list[ServerRestart] = dataclasses.field(default_factory=list)
     durability: list[DurabilityCell] = dataclasses.field(default_factory=list)
     complete: bool = True
     """False: the measurement was interrupted, and this is what it had by then."""
@@ -256,6 +266,7 @@ def pooled(many: Sequence[Results]) -> Results:
         growth=[point for results in many for point in results.growth],
         pruning=[gain for results in many for gain in results.pruning],
         stores=[mix for results in many for mix in results.stores],
+        restarts=[restart for results in many for restart in results.restarts],
         durability=[cell for results in many for cell in results.durability],
         complete=all(results.complete for results in many),
     )

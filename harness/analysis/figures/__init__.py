@@ -12,6 +12,7 @@ from harness.analysis.figures.growth import (
 from harness.analysis.figures.pool import busy_share, pool_timeline, saturation, waits
 from harness.analysis.figures.ratios import ratios
 from harness.analysis.figures.restart import deaths
+from harness.analysis.figures.restarts import restart_times
 from harness.analysis.figures.savers import saver_connections, saver_ratios, saver_throughput
 from harness.analysis.figures.stores import store_matrix, store_mix, store_timings
 from harness.analysis.figures.streaming import far_throughput, stream_ratios, turn_times
@@ -28,6 +29,7 @@ __all__ = [
     "pruning_gain",
     "ratios",
     "read_latency",
+    "restart_times",
     "saturation",
     "saver_connections",
     "saver_ratios",
