@@ -47,14 +47,15 @@ def restart_message(frame: pd.DataFrame) -> str:
     if frame.empty:
         return NOTHING
     ends = by_end(frame)
-    answers = max(median_of(rows, "answers_s") for _, _, rows in ends)
+    answers = sorted(median_of(rows, "answers_s") for _, _, rows in ends)
+    answered = dict.fromkeys([_seconds(answers[0]), _seconds(answers[-1])])
     goes_on = {end: median_of(rows, "goes_on_s") for _, end, rows in ends if _goes_on(rows)}
     parts = [f"{_seconds(after)} ({end})" for end, after in goes_on.items()]
     becomes = [f"goes on after {listed(parts)} on Postgres"] if parts else []
     becomes += ["is forgotten in memory"] if len(ends) > len(parts) else []
     return (
-        f"A restarted server answers again {_seconds(answers)} after the signal; the run that was "
-        f"cut off {listed(becomes)}"
+        f"A restarted server answers again {' to '.join(answered)} after the signal; the run that "
+        f"was cut off {listed(becomes)}"
     )
 
 
