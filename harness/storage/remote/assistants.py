@@ -9,7 +9,7 @@ from harness.models import Assistant, AssistantVersion, IfExists, SortOrder
 from harness.storage.checks import check_flag
 from harness.storage.interface import AssistantSortBy, JsonObject
 from harness.storage.remote import wire
-from harness.storage.remote.wire import checked, given, read, write
+from harness.storage.remote.wire import checked, given, needed, read, write
 
 
 class RemoteAssistants:
@@ -39,16 +39,18 @@ class RemoteAssistants:
                 context=checked(context, "context"),
                 metadata=checked(metadata, "metadata"),
                 assistant_id=given(assistant_id, "assistant_id"),
-                if_exists=given(if_exists, "if_exists"),
-                name=name,
-                description=description,
+                if_exists=needed(if_exists, "if_exists"),
+                name=given(name, "name"),
+                description=given(description, "description"),
             )
         )
         return wire.assistant(found)
 
     async def get(self, assistant_id: str, *, owner: str) -> Assistant:
         """Return an assistant."""
-        found: Any = await read(lambda: self._client(owner).assistants.get(assistant_id))
+        found: Any = await read(
+            lambda: self._client(owner).assistants.get(needed(assistant_id, "assistant ID"))
+        )
         return wire.assistant(found)
 
     async def update(
@@ -66,13 +68,13 @@ class RemoteAssistants:
         """Make a new version."""
         found: Any = await write(
             lambda: self._client(owner).assistants.update(
-                assistant_id,
-                graph_id=graph_id,
+                needed(assistant_id, "assistant ID"),
+                graph_id=given(graph_id, "graph_id"),
                 config=checked(config, "config"),
                 context=checked(context, "context"),
                 metadata=checked(metadata, "metadata"),
-                name=name,
-                description=description,
+                name=given(name, "name"),
+                description=given(description, "description"),
             )
         )
         return wire.assistant(found)
@@ -93,12 +95,12 @@ class RemoteAssistants:
         found: Any = await read(
             lambda: self._client(owner).assistants.search(
                 metadata=checked(metadata, "metadata"),
-                graph_id=graph_id,
+                graph_id=given(graph_id, "graph_id"),
                 name=name,
                 limit=limit,
                 offset=offset,
-                sort_by=given(sort_by, "sort_by"),
-                sort_order=given(sort_order, "sort_order"),
+                sort_by=needed(sort_by, "sort_by"),
+                sort_order=needed(sort_order, "sort_order"),
             )
         )
         return [wire.assistant(one) for one in found]
@@ -114,7 +116,9 @@ class RemoteAssistants:
         """Count what `search` would find without a limit."""
         return await read(
             lambda: self._client(owner).assistants.count(
-                metadata=checked(metadata, "metadata"), graph_id=graph_id, name=name
+                metadata=checked(metadata, "metadata"),
+                graph_id=given(graph_id, "graph_id"),
+                name=name,
             )
         )
 
@@ -122,7 +126,8 @@ class RemoteAssistants:
         """Remove an assistant."""
         await write(
             lambda: self._client(owner).assistants.delete(
-                assistant_id, delete_threads=check_flag(delete_threads, "delete_threads")
+                needed(assistant_id, "assistant ID"),
+                delete_threads=check_flag(delete_threads, "delete_threads"),
             )
         )
 
@@ -138,7 +143,7 @@ class RemoteAssistants:
         """Return versions, newest first."""
         found: Any = await read(
             lambda: self._client(owner).assistants.get_versions(
-                assistant_id, checked(metadata, "metadata"), limit, offset
+                needed(assistant_id, "assistant ID"), checked(metadata, "metadata"), limit, offset
             )
         )
         return [wire.assistant_version(one) for one in found]
@@ -146,6 +151,8 @@ class RemoteAssistants:
     async def set_latest(self, assistant_id: str, version: int, *, owner: str) -> Assistant:
         """Go back to a version."""
         found: Any = await write(
-            lambda: self._client(owner).assistants.set_latest(assistant_id, version)
+            lambda: self._client(owner).assistants.set_latest(
+                needed(assistant_id, "assistant ID"), version
+            )
         )
         return wire.assistant(found)

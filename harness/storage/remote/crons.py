@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
+from urllib.parse import quote
 
 from langgraph_sdk.client import LangGraphClient
 
@@ -11,11 +12,11 @@ from harness.models import Cron, OnRunCompleted, SortOrder
 from harness.storage.checks import check_time
 from harness.storage.interface import CronSortBy, JsonObject, Keep
 from harness.storage.remote import wire
-from harness.storage.remote.wire import arguments, checked, given, read, write
+from harness.storage.remote.wire import arguments, body, checked, needed, read, write
 
 
 class RemoteCrons:
-    """`CronStore`, as the SDK calls it; a cron's id is always the server's."""
+    """`CronStore`, as the SDK calls it."""
 
     def __init__(self, client: Callable[[str], LangGraphClient]) -> None:
         self._client = client
@@ -37,11 +38,11 @@ class RemoteCrons:
     ) -> Cron:
         """Store a cron; `payload` are the SDK call's run arguments.
 
+        The SDK has no place for a cron's id, which a server of this project takes all the same.
+
         Raises:
-            InvalidInput: An id was given, which the API has no place for.
+            InvalidInput: The fate of a firing's thread was given, where there is no such thread.
         """
-        if cron_id is not None:
-            raise InvalidInput("the API gives crons their ids")
         if thread_id is not None and on_run_completed is not None:
             raise InvalidInput("the API has no place for on_run_completed of a thread's cron")
         asked: dict[str, Any] = {
@@ -54,10 +55,25 @@ class RemoteCrons:
         }
 
         async def send() -> Any:
-            crons = self._client(owner).crons
+            client = self._client(owner)
+            if cron_id is not None:
+                place = "" if thread_id is None else f"/threads/{quote(thread_id, safe='')}"
+                return await client.http.post(
+                    f"{place}/runs/crons",
+                    json=body(
+                        cron_id=cron_id,
+                        assistant_id=assistant_id,
+                        on_run_completed=on_run_completed,
+                        **asked,
+                    ),
+                )
             if thread_id is None:
-                return await crons.create(assistant_id, on_run_completed=on_run_completed, **asked)
-            return await crons.create_for_thread(thread_id, assistant_id, **asked)
+                return await client.crons.create(
+                    assistant_id, on_run_completed=on_run_completed, **asked
+                )
+            return await client.crons.create_for_thread(
+                needed(thread_id, "thread ID"), assistant_id, **asked
+            )
 
         return wire.cron(await write(send))
 
@@ -85,7 +101,9 @@ class RemoteCrons:
         }
         if not isinstance(end_time, Keep):
             asked["end_time"] = _time(end_time)
-        found: Any = await write(lambda: self._client(owner).crons.update(cron_id, **asked))
+        found: Any = await write(
+            lambda: self._client(owner).crons.update(needed(cron_id, "cron ID"), **asked)
+        )
         return wire.cron(found)
 
     async def search(
@@ -108,10 +126,10 @@ class RemoteCrons:
                 thread_id=thread_id,
                 enabled=enabled,
                 metadata=checked(metadata, "metadata"),
-                limit=limit,
-                offset=offset,
-                sort_by=given(sort_by, "sort_by"),
-                sort_order=given(sort_order, "sort_order"),
+                limit=needed(limit, "limit"),
+                offset=needed(offset, "offset"),
+                sort_by=needed(sort_by, "sort_by"),
+                sort_order=needed(sort_order, "sort_order"),
             )
         )
         return [wire.cron(one) for one in found]
@@ -126,17 +144,13 @@ class RemoteCrons:
         owner: str,
     ) -> int:
         """Count what `search` would find without a limit."""
-        asked = {
-            "assistant_id": assistant_id,
-            "thread_id": thread_id,
-            "metadata": checked(metadata, "metadata"),
-            "enabled": enabled,
-        }
-        return await self._counted(asked, owner=owner)
-
-    async def _counted(self, asked: dict[str, Any], *, owner: str) -> int:
-        """Ask for a count by hand: the SDK's method has no `enabled`, which the server takes."""
-        asked = {name: value for name, value in asked.items() if value is not None}
+        asked = body(
+            assistant_id=assistant_id,
+            thread_id=thread_id,
+            metadata=checked(metadata, "metadata"),
+            enabled=enabled,
+        )
+        # The SDK's method has no `enabled`, which the server takes all the same.
         counted: Any = await read(
             lambda: self._client(owner).http.post("/runs/crons/count", json=asked)
         )
@@ -144,7 +158,7 @@ class RemoteCrons:
 
     async def delete(self, cron_id: str, *, owner: str) -> None:
         """Remove a cron."""
-        await write(lambda: self._client(owner).crons.delete(cron_id))
+        await write(lambda: self._client(owner).crons.delete(needed(cron_id, "cron ID")))
 
 
 def _time(value: Any) -> datetime | None:

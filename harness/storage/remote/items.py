@@ -1,20 +1,22 @@
 """The key-value store over HTTP."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Final
 
 from langgraph_sdk.client import LangGraphClient
 
-from harness.errors import InvalidInput
 from harness.models import Item, SortOrder
 from harness.storage.checks import check_address, check_flag
 from harness.storage.interface import ItemSortBy, JsonObject
 from harness.storage.remote import wire
-from harness.storage.remote.wire import checked, read, write
+from harness.storage.remote.wire import body, checked, needed, read, write
+
+_ORDER: Final = {"sort_by": "created_at", "sort_order": "desc"}
+"""Of a search that names none."""
 
 
 class RemoteItems:
-    """`ItemStore`, as the SDK calls it; a search has the server's order."""
+    """`ItemStore`, as the SDK calls it."""
 
     def __init__(self, client: Callable[[str], LangGraphClient]) -> None:
         self._client = client
@@ -30,14 +32,8 @@ class RemoteItems:
         owner: str,
     ) -> None:
         """Store a value in the place of the old one."""
-        await write(
-            lambda: self._client(owner).store.put_item(
-                namespace,
-                key=key,
-                value=checked(value, "value"),
-                ttl=ttl,  # type: ignore[arg-type]  # fractions of a minute too
-            )
-        )
+        asked: Any = checked({"value": checked(value, "value"), "ttl": ttl}, "item")
+        await write(lambda: self._client(owner).store.put_item(namespace, key=key, **asked))
 
     async def get_item(
         self, namespace: Sequence[str], /, key: str, *, refresh_ttl: bool = True, owner: str
@@ -70,20 +66,29 @@ class RemoteItems:
     ) -> list[Item]:
         """Find items under the prefix's labels.
 
-        Raises:
-            InvalidInput: Another order than the server's is asked for.
+        The SDK has no place for an order, which a server of this project takes all the same.
         """
-        if (sort_by, sort_order) != ("created_at", "desc"):
-            raise InvalidInput("the API has one order of items: the newest first")
-        found: Any = await read(
-            lambda: self._client(owner).store.search_items(
-                namespace_prefix,
-                filter=checked(filter, "filter"),
-                limit=limit,
-                offset=offset,
-                refresh_ttl=refresh_ttl,
+        asked: Any = {
+            "filter": checked(filter, "filter"),
+            "limit": needed(limit, "limit"),
+            "offset": needed(offset, "offset"),
+            "refresh_ttl": needed(refresh_ttl, "refresh_ttl"),
+        }
+        order = {
+            "sort_by": needed(sort_by, "sort_by"),
+            "sort_order": needed(sort_order, "sort_order"),
+        }
+
+        async def send() -> Any:
+            client = self._client(owner)
+            if order == _ORDER:
+                return await client.store.search_items(namespace_prefix, **asked)
+            return await client.http.post(
+                "/store/items/search",
+                json=body(namespace_prefix=namespace_prefix, **asked, **order),
             )
-        )
+
+        found = await read(send)
         return [wire.item(one) for one in found["items"]]
 
     async def list_namespaces(
@@ -99,11 +104,11 @@ class RemoteItems:
         """List the namespaces that hold items."""
         found: Any = await read(
             lambda: self._client(owner).store.list_namespaces(
-                None if prefix is None else list(prefix),
-                None if suffix is None else list(suffix),
+                prefix,  # type: ignore[arg-type]  # a tuple is written as a list
+                suffix,  # type: ignore[arg-type]  # likewise
                 max_depth,
-                limit,
-                offset,
+                needed(limit, "limit"),
+                needed(offset, "offset"),
             )
         )
         return [tuple(namespace) for namespace in found["namespaces"]]

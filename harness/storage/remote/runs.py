@@ -2,14 +2,14 @@
 
 from collections.abc import Callable
 from typing import Any, Final
+from urllib.parse import quote
 
 from langgraph_sdk.client import LangGraphClient
 
-from harness.errors import InvalidInput
 from harness.models import IfNotExists, MultitaskStrategy, Run, RunStatus
 from harness.storage.interface import JsonObject
 from harness.storage.remote import wire
-from harness.storage.remote.wire import arguments, checked, given, read, write
+from harness.storage.remote.wire import arguments, body, checked, needed, read, write
 from harness.storage.resources.arguments import make_page
 
 _UNSAID: Final = {"stream_mode": None, "stream_subgraphs": None, "stream_resumable": None}
@@ -17,7 +17,7 @@ _UNSAID: Final = {"stream_mode": None, "stream_subgraphs": None, "stream_resumab
 
 
 class RemoteRuns:
-    """`RunStore`, as the SDK calls it; a run's id is always the server's."""
+    """`RunStore`, as the SDK calls it."""
 
     def __init__(self, client: Callable[[str], LangGraphClient]) -> None:
         self._client = client
@@ -37,27 +37,35 @@ class RemoteRuns:
     ) -> Run:
         """Queue a run; `kwargs` are the SDK call's own arguments.
 
-        Raises:
-            InvalidInput: An id was given, which the API has no place for.
+        The SDK has no place for a run's id, which a server of this project takes all the same.
         """
-        if run_id is not None:
-            raise InvalidInput("the API gives runs their ids")
-        found: Any = await write(
-            lambda: self._client(owner).runs.create(
-                given(thread_id, "thread_id"),
-                assistant_id,
-                metadata=checked(metadata, "metadata"),
-                multitask_strategy=given(multitask_strategy, "multitask_strategy"),
-                if_not_exists=given(if_not_exists, "if_not_exists"),
-                after_seconds=after_seconds or None,  # type: ignore[arg-type]  # fractions too
-                **arguments(kwargs, "kwargs", **_UNSAID),
+        asked: dict[str, Any] = {
+            **arguments(kwargs, "kwargs"),
+            "metadata": checked(metadata, "metadata"),
+            "multitask_strategy": needed(multitask_strategy, "multitask_strategy"),
+            "if_not_exists": needed(if_not_exists, "if_not_exists"),
+            "after_seconds": after_seconds or None,
+        }
+        path_id = needed(thread_id, "thread ID")
+
+        async def send() -> Any:
+            client = self._client(owner)
+            if run_id is None:
+                return await client.runs.create(path_id, assistant_id, **{**_UNSAID, **asked})
+            return await client.http.post(
+                f"/threads/{quote(path_id, safe='')}/runs",
+                json=body(run_id=run_id, assistant_id=assistant_id, **asked),
             )
-        )
-        return wire.run(found)
+
+        return wire.run(await write(send))
 
     async def get(self, thread_id: str, run_id: str, *, owner: str) -> Run:
         """Return a run."""
-        found: Any = await read(lambda: self._client(owner).runs.get(thread_id, run_id))
+        found: Any = await read(
+            lambda: self._client(owner).runs.get(
+                needed(thread_id, "thread ID"), needed(run_id, "run ID")
+            )
+        )
         return wire.run(found)
 
     async def list(
@@ -74,11 +82,15 @@ class RemoteRuns:
         page = make_page(limit, offset, min_limit=0)
         found: Any = await read(
             lambda: self._client(owner).runs.list(
-                thread_id, limit=page.limit, offset=page.offset, status=status
+                needed(thread_id, "thread ID"), limit=page.limit, offset=page.offset, status=status
             )
         )
         return [wire.run(one) for one in found]
 
     async def delete(self, thread_id: str, run_id: str, *, owner: str) -> None:
         """Remove a run."""
-        await write(lambda: self._client(owner).runs.delete(thread_id, run_id))
+        await write(
+            lambda: self._client(owner).runs.delete(
+                needed(thread_id, "thread ID"), needed(run_id, "run ID")
+            )
+        )

@@ -16,7 +16,7 @@ from harness.models import (
 )
 from harness.storage.interface import JsonObject, ThreadSortBy
 from harness.storage.remote import wire
-from harness.storage.remote.wire import checked, given, read, write
+from harness.storage.remote.wire import body, checked, given, needed, read, write
 
 
 class RemoteThreads:
@@ -38,21 +38,23 @@ class RemoteThreads:
             lambda: self._client(owner).threads.create(
                 metadata=checked(metadata, "metadata"),
                 thread_id=given(thread_id, "thread_id"),
-                if_exists=given(if_exists, "if_exists"),
+                if_exists=needed(if_exists, "if_exists"),
             )
         )
         return wire.thread(found)
 
     async def get(self, thread_id: str, *, owner: str) -> Thread:
         """Return a thread."""
-        found: Any = await read(lambda: self._client(owner).threads.get(thread_id))
+        found: Any = await read(
+            lambda: self._client(owner).threads.get(needed(thread_id, "thread ID"))
+        )
         return wire.thread(found)
 
     async def update(self, thread_id: str, *, metadata: JsonObject, owner: str) -> Thread:
         """Merge metadata shallowly."""
         found: Any = await write(
             lambda: self._client(owner).threads.update(
-                thread_id, metadata=checked(metadata, "metadata")
+                needed(thread_id, "thread ID"), metadata=checked(metadata, "metadata")
             )
         )
         return wire.thread(found)
@@ -80,8 +82,8 @@ class RemoteThreads:
         part: Any = {
             "limit": limit,
             "offset": offset,
-            "sort_by": given(sort_by, "sort_by"),
-            "sort_order": given(sort_order, "sort_order"),
+            "sort_by": needed(sort_by, "sort_by"),
+            "sort_order": needed(sort_order, "sort_order"),
         }
         found: Any
         if ids is None or ids:
@@ -111,18 +113,19 @@ class RemoteThreads:
 
     async def _posted(self, what: str, asked: dict[str, Any], *, owner: str) -> Any:
         """Return the answer to a body that the SDK's own method would not send."""
-        body = {name: value for name, value in asked.items() if value is not None}
-        return await read(lambda: self._client(owner).http.post(f"/threads/{what}", json=body))
+        return await read(
+            lambda: self._client(owner).http.post(f"/threads/{what}", json=body(**asked))
+        )
 
     async def delete(self, thread_id: str, *, owner: str) -> None:
         """Remove a thread with all that is of it."""
-        await write(lambda: self._client(owner).threads.delete(thread_id))
+        await write(lambda: self._client(owner).threads.delete(needed(thread_id, "thread ID")))
 
     async def copy(self, thread_id: str, *, owner: str) -> Thread:
         """Return a new thread with the same metadata and states."""
         try:
             found: Any = await write(
-                lambda: self._client(owner).threads.copy(thread_id)  # type: ignore[func-returns-value]  # it does return the thread
+                lambda: self._client(owner).threads.copy(needed(thread_id, "thread ID"))  # type: ignore[func-returns-value]  # it does return the thread
             )
         except Conflict as exc:  # by which the API says that there is no such thread
             raise NotFound(str(exc)) from exc
@@ -147,7 +150,7 @@ class RemoteThreads:
         """Return the head state, or the one at a checkpoint."""
         found: Any = await read(
             lambda: self._client(owner).threads.get_state(
-                thread_id, checkpoint_id=given(checkpoint_id, "checkpoint_id")
+                needed(thread_id, "thread ID"), checkpoint_id=given(checkpoint_id, "checkpoint ID")
             )
         )
         return wire.state(found)
@@ -165,7 +168,10 @@ class RemoteThreads:
         checkpoint: Any = None if before is None else {"checkpoint_id": before}
         found: Any = await read(
             lambda: self._client(owner).threads.get_history(
-                thread_id, limit=limit, before=checkpoint, metadata=checked(metadata, "metadata")
+                needed(thread_id, "thread ID"),
+                limit=limit,
+                before=checkpoint,
+                metadata=checked(metadata, "metadata"),
             )
         )
         return [wire.state(one) for one in found]

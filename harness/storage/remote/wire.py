@@ -132,14 +132,30 @@ def checked(value: Any, name: str) -> Any:
 
 
 def given(value: AnyT, name: str) -> AnyT:
-    """Return an argument that the SDK does not send where it is empty.
+    """Return an argument that the SDK does not send where it is empty; None stays None.
 
     Raises:
-        InvalidInput: It is empty, and would not be missed.
+        InvalidInput: It is empty, and would be taken for not given.
     """
-    if value is not None and not value:
+    if value == "":
         raise InvalidInput(f"{name} must not be empty")
     return value
+
+
+def needed(value: AnyT, name: str) -> AnyT:
+    """Return an argument that the SDK does not send where it is empty or None.
+
+    Raises:
+        InvalidInput: It is, and would be taken for not given, or for another path.
+    """
+    if value is None:
+        raise InvalidInput(f"{name} must be given")
+    return given(value, name)
+
+
+def body(**asked: Any) -> dict[str, Any]:
+    """Return a body for the few requests that the SDK's own methods cannot send."""
+    return {name: value for name, value in asked.items() if value is not None}
 
 
 def arguments(value: JsonObject | None, name: str, **defaults: Any) -> dict[str, Any]:

@@ -75,7 +75,7 @@ def _target(name: str) -> Any:
 
 def _tables() -> Tables:
     threads: Any = get_storage().threads
-    tables: Tables = threads._engine._tables  # noqa: SLF001 -- the back door
+    tables: Tables = threads._engine._tables
     return tables
 
 
