@@ -125,7 +125,7 @@ class RemoteThreads:
         """Return a new thread with the same metadata and states."""
         try:
             found: Any = await write(
-                lambda: self._client(owner).threads.copy(needed(thread_id, "thread ID"))  # type: ignore[func-returns-value]  # it does return the thread
+                lambda: self._client(owner).threads.copy(needed(thread_id, "thread ID"))
             )
         except Conflict as exc:  # by which the API says that there is no such thread
             raise NotFound(str(exc)) from exc

@@ -1,22 +1,22 @@
 """The agent server with a back door: a program that tests start instead of `harness serve`.
 
-It serves everything that `harness serve` does, from the same routes. Behind one more route lies what
-no caller may reach: the storage's own methods, and the raw rows. By it the contract plants what it
-looks for over the wire, and looks behind it.
+It serves everything that `harness serve` does, from the same routes. One more route opens a port
+behind which lies what no caller of the API may reach: the storage's own methods, and the raw rows.
+By it the contract plants what it then looks for over the wire, and looks behind it.
 """
 
 import argparse
-import base64
+import asyncio
 import pickle
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from psycopg.sql import SQL, Identifier
 
 from harness.config import DatabaseConfig, ServerConfig
 from harness.runtime import get_pool, get_storage
 from harness.schema import SCHEMA
-from harness.server.http import Call, Nothing, Reply, Route, Schema
+from harness.server.http import Call, Nothing, Reply, Route
 from harness.server.routes import ROUTES
 from harness.server.serve import serve
 from harness.storage.memory.probe import MemoryProbe
@@ -24,26 +24,48 @@ from harness.storage.memory.tables import Tables
 from harness.storage.postgres.probe import PostgresProbe
 from harness.storage.probe import TABLES
 
-PATH: Final = "/door"
-"""Where the back door is."""
+_listening: set[asyncio.Server] = set()
 
 
-class Asked(Schema):
-    """A method, and what it is given: of the storage's resources, of the probe, or of the door."""
+async def unlock(call: Call[Nothing, Nothing]) -> Reply:
+    """Open the back door, and answer with its port."""
+    del call
+    door = await asyncio.start_server(_answer, "127.0.0.1", 0)
+    _listening.add(door)
+    return Reply(body=door.sockets[0].getsockname()[1])
 
-    pickled: str
+
+async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Call methods one after another, and answer with what each returned or raised."""
+    while size := await reader.read(4):
+        asked = await reader.readexactly(int.from_bytes(size))
+        target, method, args, kwargs = pickle.loads(asked)  # noqa: S301 -- of our own tests
+        try:
+            result = await getattr(_target(target), method)(*args, **kwargs)
+        except Exception as exc:  # noqa: BLE001 -- raised where it was called
+            result = exc
+        answer = pickle.dumps(result)
+        writer.write(len(answer).to_bytes(4) + answer)
+        await writer.drain()
+    writer.close()
 
 
-class Door:
-    """What only the door itself can do."""
+def _target(name: str) -> Any:
+    if name == "door":
+        return _Door()
+    if name == "probe":
+        pool = get_pool()
+        return MemoryProbe(_tables()) if pool is None else PostgresProbe(pool)
+    return getattr(get_storage(), name)
 
+
+class _Door:
     async def empty(self) -> None:
         """Delete every row, children first."""
         pool = get_pool()
         if pool is None:
-            tables = _tables()
             for name in reversed(TABLES):
-                table: Any = getattr(tables, name)
+                table: Any = getattr(_tables(), name)
                 for row in table:
                     table.remove(row)
             return
@@ -52,25 +74,6 @@ class Door:
         )
         async with pool.connection() as connection:
             await connection.execute(batch)
-
-
-async def asked(call: Call[Asked, Nothing]) -> Reply:
-    """Call a method, and answer with what it returned or raised."""
-    target, method, args, kwargs = pickle.loads(base64.b64decode(call.body.pickled))  # noqa: S301 -- of our own tests
-    try:
-        result = await getattr(_target(target), method)(*args, **kwargs)
-    except Exception as exc:  # noqa: BLE001 -- raised where it was called
-        result = exc
-    return Reply(body=base64.b64encode(pickle.dumps(result)).decode())
-
-
-def _target(name: str) -> Any:
-    if name == "door":
-        return Door()
-    if name == "probe":
-        pool = get_pool()
-        return MemoryProbe(_tables()) if pool is None else PostgresProbe(pool)
-    return getattr(get_storage(), name)
 
 
 def _tables() -> Tables:
@@ -88,7 +91,7 @@ def main() -> None:
     serve(
         ServerConfig.from_env(port=given.port, graphs=given.config),
         DatabaseConfig.from_env(),
-        routes=(*ROUTES, Route("POST", PATH, asked, is_open=True)),
+        routes=(*ROUTES, Route("POST", "/door", unlock, is_open=True)),
     )
 
 
