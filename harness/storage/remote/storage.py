@@ -18,8 +18,8 @@ Headers = Callable[[str], Mapping[str, str]]
 """Returns the headers by which the server knows an owner."""
 
 _CONNECTIONS: Final = 100
-_CONNECT_RETRIES: Final = 5
-"""As the SDK's `get_client` has it: nothing was sent yet."""
+_CONNECT_RETRIES: Final = 1
+"""At once, since nothing was sent yet; the SDK's `get_client` goes on for seconds."""
 
 
 class RemoteStorage:
