@@ -1,7 +1,9 @@
 """The storage protocol over HTTP, through `langgraph-sdk`: a translation, nothing decided here.
 
-What the SDK has no call or no argument for (bulk creates, snapshots, the run queue, a caller's id
-of a run or a cron, …) is missing: see `harness.storage.extensions`.
+What the SDK has no call for (bulk creates, snapshots, the run queue, …) is missing: see
+`harness.storage.extensions`. For the few arguments that it has no place for (the id of a run or a
+cron, the order of items, …) the request is posted through its client by hand: a server of this
+project takes them, another one may not.
 """
 
 from harness.storage.remote.storage import RemoteStorage
