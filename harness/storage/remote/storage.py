@@ -64,7 +64,6 @@ class RemoteStorage:
                     transport=self._transport,
                     timeout=self._timeout_s,
                     auth=_Caller(name, self._headers),
-                    trust_env=False,
                 )
             )
         return self._clients[name]
