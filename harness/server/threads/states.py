@@ -57,7 +57,7 @@ class States:
             return await self._snapshot(thread, place)
         with owner_scope(self._owner):
             snapshot = await graph.aget_state(place.config(thread.thread_id), subgraphs=subgraphs)
-        if snapshot.created_at is None and not place.checkpoint_ns:  # no graph has come here yet
+        if snapshot.created_at is None and not await self._has_run(thread):
             return await self._snapshot(thread, place)
         if place == Place():
             await self._repair(thread, Head.of(snapshot))
@@ -78,7 +78,7 @@ class States:
             found = await self._checkpoints(
                 graph, thread, place, limit=limit, before=before, metadata=metadata
             )
-            if found or place.checkpoint_ns:
+            if found or await self._has_run(thread):
                 return found
         records = await self._storage.threads.get_history(
             thread.thread_id,
@@ -96,6 +96,11 @@ class States:
                 thread.thread_id, place.checkpoint_id, owner=self._owner
             )
         )
+
+    async def _has_run(self, thread: Thread) -> bool:
+        """Whether a graph has left a checkpoint of a thread."""
+        head = Place().config(thread.thread_id)
+        return await self._saver.aget_tuple(head) is not None
 
     async def _checkpoints(
         self,
