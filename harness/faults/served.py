@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import ClassVar, Final, Self
 
 import httpx
 from langgraph_sdk import get_client
@@ -16,7 +16,6 @@ from langgraph_sdk.client import LangGraphClient
 from harness.config import without_pytest
 from harness.errors import HarnessError
 
-_COMMAND: Final = (sys.executable, "-c", "from harness.cli import main; main()", "serve")
 _OWN: Final = ("DATABASE_", "HARNESS_JWT_", "HARNESS_MODEL")
 """Variables that are set or left out here, whatever the environment of this process has."""
 _LAST_WORDS: Final = 4_000
@@ -50,6 +49,12 @@ class Served:
         settings: Environment variables.
         within_s: Seconds for each start and each end.
     """
+
+    command: ClassVar[tuple[str, ...]] = (
+        *(sys.executable, "-c", "from harness.cli import main; main()"),
+        "serve",
+    )
+    """What is started. It takes `--port`, and its first line's third word is its address."""
 
     def __init__(
         self,
@@ -113,7 +118,7 @@ class Served:
             ServerSilent: It was not ready in time.
         """
         self._process = process = await asyncio.create_subprocess_exec(
-            *_COMMAND,
+            *self.command,
             *("--port", str(self._port)),
             *self._arguments,
             env=self._environ,

@@ -12,6 +12,7 @@ from harness.measure.plans import Plan
 from harness.measure.records import Kind, Results
 from harness.measure.run import measure_pool, measure_timings
 from harness.measure.savers import measure_savers
+from harness.measure.served import measure_server
 from harness.measure.stores import measure_stores
 from harness.measure.streaming import measure_streaming
 from harness.provision import PostgresServer
@@ -45,6 +46,7 @@ MEASUREMENTS: Final[Mapping[Kind, Measurement]] = MappingProxyType(
         "growth": Measurement(measure_growth, needs_postgres=True),
         "stores": Measurement(measure_stores),
         "durability": Measurement(measure_durability, needs_postgres=True),
+        "server": Measurement(measure_server),
     }
 )
 """In the order in which they are made."""

@@ -23,13 +23,14 @@ from harness.measure.agent_records import (
     StreamCell,
 )
 from harness.measure.decode import decode
+from harness.measure.server_records import ServedTurns, ServerLoad
 
 FORMAT: Final = "langgraph-persistence-harness results"
 VERSION: Final = 2
 """Version 1 knew `contract`, `timings` and `pool`, and is a version 2 without the rest."""
 
 Kind = Literal[
-    "contract", "timings", "pool", "streaming", "savers", "growth", "stores", "durability"
+    "contract", "timings", "pool", "streaming", "savers", "growth", "stores", "durability", "server"
 ]
 Mix = Literal["creates", "mixed", "checkpoints"]
 Outcome = Literal["passed", "failed", "skipped", "differs"]
@@ -95,7 +96,11 @@ class Timing:
     resource: str
     """`assistants`, `threads`, `runs`, `items` or `crons`; or `checkpoints`, `store`."""
     subject: str
-    """A backend (`memory`, `postgres`), a floor (`floor`, `copy`, …), a saver or a store."""
+    """A backend (`memory`, `postgres`), a floor (`floor`, `copy`, …), a saver or a store.
+
+    In results of kind `server` two words: a backend or `echo`, and how it is called: over HTTP
+    through the official client (`sdk`) or a bare connection (`raw`), or in process (`storage`).
+    """
     operations: int
     """How many operations one sample covers."""
     samples_s: list[float]
@@ -161,6 +166,8 @@ class Results:
     pruning: list[PruneGain] = dataclasses.field(default_factory=list)
     stores: list[StoreMix] = dataclasses.field(default_factory=list)
     durability: list[DurabilityCell] = dataclasses.field(default_factory=list)
+    turns: list[ServedTurns] = dataclasses.field(default_factory=list)
+    load: list[ServerLoad] = dataclasses.field(default_factory=list)
     complete: bool = True
     """False: the measurement was interrupted, and this is what it had by then."""
 
@@ -257,6 +264,8 @@ def pooled(many: Sequence[Results]) -> Results:
         pruning=[gain for results in many for gain in results.pruning],
         stores=[mix for results in many for mix in results.stores],
         durability=[cell for results in many for cell in results.durability],
+        turns=[cell for results in many for cell in results.turns],
+        load=[cell for results in many for cell in results.load],
         complete=all(results.complete for results in many),
     )
 

@@ -5,6 +5,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from harness.database import ScratchDatabases
 from tests.integration.serving import Serving
 
+pytest_plugins = ("tests.integration.serving_fixtures",)
+
 POOL = {
     "harness_pool_size",
     "harness_pool_in_use",
