@@ -10,7 +10,7 @@ import logging
 from langgraph.checkpoint.base import BaseCheckpointSaver
 
 from harness.config import DatabaseConfig
-from harness.database import Database, Pool
+from harness.database import Database, Pool, Usage
 from harness.errors import ConfigError, DatabaseUnavailable
 from harness.persistence import AgentStore, PooledSaver, memory_saver, setup_langgraph
 from harness.schema import LANGGRAPH_TABLES
@@ -24,6 +24,7 @@ __all__ = [
     "DatabaseConfig",
     "get_checkpointer",
     "get_pool",
+    "get_pool_usage",
     "get_storage",
     "get_store",
     "initialize_database",
@@ -178,6 +179,11 @@ def is_postgres_enabled() -> bool:
 def get_pool() -> Pool | None:
     """Return the open pool, or None when this process stores in memory."""
     return None if _runtime.database is None else _runtime.database.pool
+
+
+def get_pool_usage() -> Usage | None:
+    """Return how the pool's connections have been used, or None in memory mode."""
+    return None if _runtime.database is None else _runtime.database.usage
 
 
 def get_checkpointer() -> BaseCheckpointSaver[str] | None:

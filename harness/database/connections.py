@@ -16,6 +16,7 @@ from harness.config import DatabaseConfig
 from harness.database.conninfo import bounded, reason
 from harness.database.liveness import is_stale
 from harness.database.translate import raise_translated
+from harness.database.usage import Usage
 from harness.errors import ConfigError, DatabaseUnavailable, Overloaded
 
 Pool = AsyncConnectionPool[AsyncConnection[DictRow]]
@@ -45,8 +46,7 @@ class Connections:
         self._conninfo = bounded(config.url)
         self._pool: Pool | None = None
         self._mutex = asyncio.Lock()
-        self._queueing = 0
-        self._lent = 0
+        self.usage = Usage()
         self._failure: str | None = None
         self._reviver: asyncio.Task[None] | None = None
         self.clock_offset = timedelta()
@@ -133,8 +133,21 @@ class Connections:
             DatabaseUnavailable: None can be made, and that for as long as the pool's timeout.
         """
         pool = self.pool
+        self.usage.asked()
+        try:
+            connection = await self._take(pool)
+        except BaseException:
+            self.usage.gave_up()
+            raise
+        self.usage.taken()
+        try:
+            yield connection
+        finally:
+            self.usage.given()
+            await self._take_back(pool, connection)
+
+    async def _take(self, pool: Pool) -> AsyncConnection[DictRow]:
         deadline = monotonic() + self._config.pool_timeout_s
-        self._queueing += 1
         try:
             connection = await pool.getconn()
             while is_stale(connection):
@@ -142,21 +155,14 @@ class Connections:
                 await asyncio.shield(pool.putconn(connection))
                 connection = await pool.getconn(deadline - monotonic())
         except PoolTimeout as exc:
-            if self._failure is not None and not self._lent:
+            if self._failure is not None and not self.usage.in_use:
                 raise self.unavailable(self._failure) from exc
             raise Overloaded(
                 f"no database connection became free within {self._config.pool_timeout_s:g} s"
             ) from exc
         except psycopg.Error as exc:
             raise_translated(exc)
-        finally:
-            self._queueing -= 1
-        self._lent += 1
-        try:
-            yield connection
-        finally:
-            self._lent -= 1
-            await self._take_back(pool, connection)
+        return connection
 
     async def _take_back(self, pool: Pool, connection: AsyncConnection[DictRow]) -> None:
         """Return a connection to its pool, also when the caller is being cancelled.
@@ -165,7 +171,7 @@ class Connections:
         once in 45,000 calls of a storm of cancellations). It waits for that lock only while callers
         queue, so that the shield's extra task, a fifth of a short statement, is saved otherwise.
         """
-        if self._queueing or _has_waiting(pool):
+        if self.usage.waiting or _has_waiting(pool):
             await asyncio.shield(pool.putconn(connection))
         else:
             await pool.putconn(connection)

@@ -17,6 +17,7 @@ from harness.database.connections import Connections, Pool
 from harness.database.conninfo import reason
 from harness.database.liveness import has_died
 from harness.database.translate import ROLLED_BACK, raise_translated
+from harness.database.usage import Usage
 from harness.errors import OutcomeUnknown
 from harness.schema.migrate import migrate
 
@@ -52,6 +53,11 @@ class Database:
             DatabaseUnavailable: The database is not open.
         """
         return self._connections.pool
+
+    @property
+    def usage(self) -> Usage:
+        """How its connections have been used; what takes one from the pool itself is not seen."""
+        return self._connections.usage
 
     @property
     def clock_offset(self) -> timedelta:

@@ -50,7 +50,8 @@ class Served:
         arguments: More of `harness serve`.
         settings: Environment variables.
         within_s: Seconds for each start and each end.
-        command: What to start instead of `harness serve`, which takes its arguments.
+        command: What to start instead of `harness serve`: it takes `--port`, and the third word of
+            its first line is its address.
     """
 
     def __init__(

@@ -12,6 +12,7 @@ from harness.measure.plans import Plan
 from harness.measure.records import Kind, Results
 from harness.measure.run import measure_pool, measure_timings
 from harness.measure.savers import measure_savers
+from harness.measure.served import measure_server
 from harness.measure.server_restarts import measure_server_restarts
 from harness.measure.stores import measure_stores
 from harness.measure.streaming import measure_streaming
@@ -47,6 +48,7 @@ MEASUREMENTS: Final[Mapping[Kind, Measurement]] = MappingProxyType(
         "stores": Measurement(measure_stores),
         "restarts": Measurement(measure_server_restarts),
         "durability": Measurement(measure_durability, needs_postgres=True),
+        "server": Measurement(measure_server),
     }
 )
 """In the order in which they are made."""

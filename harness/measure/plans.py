@@ -6,6 +6,7 @@ from typing import Final, Literal
 from harness.measure.agent_plans import AGENTS_DEFAULT, AGENTS_FULL, AGENTS_QUICK, AgentPlans
 from harness.measure.records import Mix
 from harness.measure.rows import RESOURCES, Resource
+from harness.measure.server_plans import SERVER_DEFAULT, SERVER_FULL, SERVER_QUICK, ServerPlan
 from harness.measure.workloads import Workload, creates, listing, searches, single_rows, states
 
 PlanName = Literal["quick", "default", "full"]
@@ -44,6 +45,8 @@ class Plan:
     """Whether to drive the floor over the same pools, too."""
     agents: AgentPlans = AGENTS_QUICK
     """How much to measure of LangGraph's own persistence."""
+    server: ServerPlan = SERVER_QUICK
+    """How much to measure of the agent server."""
 
     def groups(self) -> list[tuple[int, list[Workload]]]:
         """Return the rounds and the workloads that are measured side by side."""
@@ -88,9 +91,16 @@ DEFAULT: Final = Plan(
     searched_resources=("threads",),
     cell_s=0.3,
     agents=AGENTS_DEFAULT,
+    server=SERVER_DEFAULT,
 )
 FULL: Final = Plan(
-    name="full", rounds=50, slow_rounds=30, budget_s=60, cell_s=3.0, agents=AGENTS_FULL
+    name="full",
+    rounds=50,
+    slow_rounds=30,
+    budget_s=60,
+    cell_s=3.0,
+    agents=AGENTS_FULL,
+    server=SERVER_FULL,
 )
 
 PLANS: Final[dict[PlanName, Plan]] = {"quick": QUICK, "default": DEFAULT, "full": FULL}

@@ -24,6 +24,7 @@ from harness.measure.agent_records import (
 )
 from harness.measure.decode import decode
 from harness.measure.restart_records import ServerRestart
+from harness.measure.server_records import ServedTurns, ServerLoad
 
 FORMAT: Final = "langgraph-persistence-harness results"
 VERSION: Final = 2
@@ -39,6 +40,7 @@ Kind = Literal[
     "stores",
     "restarts",
     "durability",
+    "server",
 ]
 Mix = Literal["creates", "mixed", "checkpoints"]
 Outcome = Literal["passed", "failed", "skipped", "differs"]
@@ -104,7 +106,11 @@ class Timing:
     resource: str
     """`assistants`, `threads`, `runs`, `items` or `crons`; or `checkpoints`, `store`."""
     subject: str
-    """A backend (`memory`, `postgres`), a floor (`floor`, `copy`, …), a saver or a store."""
+    """A backend (`memory`, `postgres`), a floor (`floor`, `copy`, …), a saver or a store.
+
+    In results of kind `server` two words: a backend or `echo`, and how it is called: over HTTP
+    through the official client (`sdk`) or a bare connection (`raw`), or in process (`storage`).
+    """
     operations: int
     """How many operations one sample covers."""
     samples_s: list[float]
@@ -171,6 +177,8 @@ class Results:
     stores: list[StoreMix] = dataclasses.field(default_factory=list)
     restarts: list[ServerRestart] = dataclasses.field(default_factory=list)
     durability: list[DurabilityCell] = dataclasses.field(default_factory=list)
+    turns: list[ServedTurns] = dataclasses.field(default_factory=list)
+    load: list[ServerLoad] = dataclasses.field(default_factory=list)
     complete: bool = True
     """False: the measurement was interrupted, and this is what it had by then."""
 
@@ -268,6 +276,8 @@ def pooled(many: Sequence[Results]) -> Results:
         stores=[mix for results in many for mix in results.stores],
         restarts=[restart for results in many for restart in results.restarts],
         durability=[cell for results in many for cell in results.durability],
+        turns=[cell for results in many for cell in results.turns],
+        load=[cell for results in many for cell in results.load],
         complete=all(results.complete for results in many),
     )
 

@@ -24,7 +24,7 @@ from harness.persistence import PooledSaver
 
 QUESTION: Final = "What is the weather like in Lisbon today?"
 ANSWER: Final = f"You said: {QUESTION}"
-_ANSWERED: Final = 4
+CHECKPOINTS: Final = 4
 """Checkpoints of a turn: its input, what that made, and after each of the two nodes."""
 
 
@@ -87,7 +87,7 @@ class Streamer:
             )
             elapsed_s = time.perf_counter() - started_s
         if self.stored is not None:
-            await self.stored.check(threads, 1 if durability == "exit" else _ANSWERED)
+            await self.stored.check(threads, 1 if durability == "exit" else CHECKPOINTS)
         return elapsed_s, turns
 
 

@@ -57,9 +57,10 @@ class TestHistory:
         kept = [one["values"] for one in history[::-1] if one["metadata"]["source"] == "loop"]
         assert kept == streamed
         for n, one in enumerate(history):
-            assert await client.threads.get_history(
-                thread_id, limit=100, before=one["checkpoint"]
-            ) == (history[n + 1 :])
+            assert (
+                await client.threads.get_history(thread_id, limit=100, before=one["checkpoint"])
+                == (history[n + 1 :])
+            )
 
 
 class TestIdentity:
