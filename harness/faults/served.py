@@ -41,7 +41,8 @@ class Served:
         await server.start()
     ```
 
-    Leaving it sends SIGTERM. Its model is the deterministic one unless `settings` name another.
+    Leaving it sends SIGTERM, and so does the end of this process, however it comes. Its model is
+    the deterministic one unless `settings` name another.
 
     Args:
         database_url: What it stores in, and must reach; None: memory.
@@ -114,10 +115,10 @@ class Served:
         """
         self._process = process = await asyncio.create_subprocess_exec(
             *_COMMAND,
-            *("--port", str(self._port)),
+            *("--with-parent", "--port", str(self._port)),
             *self._arguments,
             env=self._environ,
-            stdin=asyncio.subprocess.DEVNULL,
+            stdin=asyncio.subprocess.PIPE,  # it ends when this process no longer holds it
             stdout=asyncio.subprocess.PIPE,
             stderr=self._log,
             start_new_session=True,  # Ctrl-C in the terminal is for the parent

@@ -1,5 +1,7 @@
 """What the server counts, for Prometheus."""
 
+from collections.abc import Mapping
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 
@@ -29,6 +31,18 @@ class Metrics:
         self.runs = Counter(
             "harness_runs", "Runs that ended here.", ("status",), registry=self._registry
         )
+
+        self._pool = Gauge(
+            "harness_database_pool",
+            "What psycopg_pool tells of the connections.",
+            ("what",),
+            registry=self._registry,
+        )
+
+    def note_pool(self, stats: Mapping[str, int]) -> None:
+        """Take what a pool tells of its connections at this moment."""
+        for name, value in stats.items():
+            self._pool.labels(name).set(value)
 
     def text(self) -> str:
         """Return everything in Prometheus' text format."""

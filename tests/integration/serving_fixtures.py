@@ -62,10 +62,25 @@ def scratch(request: pytest.FixtureRequest) -> Iterator[ScratchDatabases | None]
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def servers() -> AsyncIterator[Servers]:
-    """The servers that modules share; they end with the run."""
+async def memory_servers() -> AsyncIterator[Servers]:
+    """The servers in memory that modules share; they end with the run."""
     async with contextlib.AsyncExitStack() as stack:
         yield Servers(stack)
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def postgres_servers(scratch_databases: ScratchDatabases) -> AsyncIterator[Servers]:
+    """Those on Postgres, which end before their databases can no longer be dropped."""
+    del scratch_databases
+    async with contextlib.AsyncExitStack() as stack:
+        yield Servers(stack)
+
+
+@pytest.fixture(scope="module")
+def servers(scratch: ScratchDatabases | None, request: pytest.FixtureRequest) -> Servers:
+    """The servers that modules share."""
+    name = "memory_servers" if scratch is None else "postgres_servers"
+    return cast("Servers", request.getfixturevalue(name))
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")

@@ -71,6 +71,9 @@ async def info(call: Call[Nothing, Nothing]) -> Reply:
 
 async def metrics(call: Call[Nothing, Nothing]) -> Reply:
     """Tell what the server counts, in Prometheus' text format."""
+    pool = get_pool()
+    if pool is not None:
+        call.services.metrics.note_pool(pool.get_stats())
     headers = {"Content-Type": "text/plain; version=0.0.4; charset=utf-8"}
     return Reply(body=call.services.metrics.text(), headers=headers)
 
