@@ -63,7 +63,7 @@ def bench(
 
 
 @app.command()
-def serve(
+def serve(  # noqa: PLR0917 -- options, each by its name
     host: Annotated[str | None, typer.Option(help="Where to listen; 127.0.0.1 by default.")] = None,
     port: Annotated[
         int | None, typer.Option(help="On which port; 8123 by default, 0 for a free one.")
@@ -79,11 +79,21 @@ def serve(
     insecure: Annotated[
         bool, typer.Option("--insecure", help="Let others in without authentication.")
     ] = False,
+    with_parent: Annotated[
+        bool, typer.Option("--with-parent", help="End when standard input does.")
+    ] = False,
 ) -> None:
     """Serve agents over LangGraph's API, from DATABASE_URL or from memory, until Ctrl-C."""
     from harness.commands.serving import serve_until_told  # noqa: PLC0415 -- likewise
 
-    serve_until_told(host=host, port=port, embedded=embedded, graphs=config, insecure=insecure)
+    serve_until_told(
+        host=host,
+        port=port,
+        embedded=embedded,
+        graphs=config,
+        insecure=insecure,
+        with_parent=with_parent,
+    )
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})

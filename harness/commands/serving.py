@@ -9,7 +9,13 @@ from harness.provision import named
 
 
 def serve_until_told(
-    *, host: str | None, port: int | None, embedded: bool, graphs: Path | None, insecure: bool
+    *,
+    host: str | None,
+    port: int | None,
+    embedded: bool,
+    graphs: Path | None,
+    insecure: bool,
+    with_parent: bool,
 ) -> NoReturn:
     """Serve until a signal ends the process, with status 0.
 
@@ -20,12 +26,15 @@ def serve_until_told(
             before DATABASE_URL.
         graphs: A `langgraph.json`; None: the bundled agents.
         insecure: Serve others than this machine without authentication.
+        with_parent: End when standard input does, too.
 
     Raises:
         ConfigError: A setting cannot be used, or the port is taken.
         ProvisionError: The embedded server cannot be started.
     """
-    config = ServerConfig.from_env(host=host, port=port, graphs=graphs, insecure=insecure)
+    config = ServerConfig.from_env(
+        host=host, port=port, graphs=graphs, insecure=insecure, with_parent=with_parent
+    )
     database = DatabaseConfig.from_env()
     from harness.server.serve import serve  # noqa: PLC0415 -- a wrong setting is told at once
 

@@ -11,6 +11,15 @@
 | `HARNESS_POSTGRES_IMAGE` | the image for `container` | `postgres:18` |
 | `HARNESS_HOME` | folder of named embedded servers | the user's data folder |
 | `HARNESS_RESULTS` | folder of results that the notebooks show | none: they measure anew |
+| `HARNESS_JWT_SECRET` | the server wants HS256 tokens, signed with it | none: no tokens |
+| `HARNESS_JWT_PUBLIC_KEY` | the server wants RS256 tokens; in PEM | none: no tokens |
+| `HARNESS_JWT_AUDIENCE` | what a token's `aud` must be | none: it is not looked at |
+| `HARNESS_MAX_BODY_BYTES` | the largest body of a request | 16 MiB |
+| `HARNESS_MAX_STREAMS` | event streams that are open at the same time | 200 |
+| `HARNESS_CONCURRENCY` | runs that a server executes at the same time | 20 |
+| `HARNESS_LEASE_S` | after which a dead server's runs are taken up | 30 |
+| `HARNESS_HEARTBEAT_S` | between two signs of life on a silent stream | 5 |
+| `HARNESS_GRACE_S` | given to runs and streams when the server ends | 10 |
 | `HARNESS_MODEL` | the chat model of the graphs, as `provider:name` | none: a deterministic one |
 """
 

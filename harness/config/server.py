@@ -27,6 +27,8 @@ class ServerConfig:
     """A `langgraph.json`; None: the agents that come with harness."""
     insecure: bool = False
     """Serve others than this machine without authentication."""
+    with_parent: bool = False
+    """End when standard input does: with the process that holds its other end."""
     jwt_secret: str | None = field(default=None, repr=False)
     """Secret of HS256 tokens, as Supabase signs them; 32 bytes at least."""
     jwt_public_key: str | None = field(default=None, repr=False)

@@ -1,11 +1,13 @@
 """Lends live connections: opens the pool, refuses dead ones, and brings it back after an outage."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from time import monotonic
-from typing import Any
+from typing import Any, Final
 
 import psycopg
 from psycopg import AsyncConnection
@@ -25,6 +27,18 @@ OPEN_TIMEOUT_S = 4.0
 """Seconds after which `open` gives up, so that a caller knows within five."""
 _CLOSE_FAILED_TIMEOUT_S = 0.2
 _RETRY_S = 0.1
+
+
+@dataclass(slots=True)
+class _Hold:
+    """A connection that one task has for a while, with those that it starts."""
+
+    of: "Connections"
+    connection: AsyncConnection[DictRow]
+    is_over: bool = False
+
+
+_HOLD: Final = ContextVar[_Hold | None]("hold", default=None)
 
 
 class Connections:
@@ -122,7 +136,7 @@ class Connections:
 
     @asynccontextmanager
     async def lend(self) -> AsyncIterator[AsyncConnection[DictRow]]:
-        """Lend a connection that was alive a moment ago; callers queue for it.
+        """Lend a connection that was alive a moment ago; who holds none queues for it.
 
         Connections that the server has ended are recognised here, before anything is sent, so a
         restart costs no write. (The pool's own `check=` would cost each call a round trip, and
@@ -132,6 +146,10 @@ class Connections:
             Overloaded: None became free within the pool's timeout.
             DatabaseUnavailable: None can be made, and that for as long as the pool's timeout.
         """
+        hold = _HOLD.get()
+        if hold is not None and hold.of is self and not hold.is_over:
+            yield hold.connection
+            return
         pool = self.pool
         self.usage.asked()
         try:
@@ -163,6 +181,17 @@ class Connections:
         except psycopg.Error as exc:
             raise_translated(exc)
         return connection
+
+    @contextmanager
+    def hold(self, connection: AsyncConnection[DictRow]) -> Iterator[None]:
+        """Lend this connection to who asks in the block, or in a task that is started there."""
+        hold = _Hold(self, connection)
+        token = _HOLD.set(hold)
+        try:
+            yield
+        finally:
+            hold.is_over = True
+            _HOLD.reset(token)
 
     async def _take_back(self, pool: Pool, connection: AsyncConnection[DictRow]) -> None:
         """Return a connection to its pool, also when the caller is being cancelled.

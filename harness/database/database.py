@@ -190,7 +190,8 @@ class Database:
                             "the connection died after the statement was sent; it may or may not "
                             f"have been applied ({reason(exc)})"
                         ) from exc
-                    if not isinstance(exc, ROLLED_BACK) or attempt == _ATTEMPTS:
+                    undone = connection.pgconn.transaction_status == TransactionStatus.INERROR
+                    if undone or not isinstance(exc, ROLLED_BACK) or attempt == _ATTEMPTS:
                         raise_translated(exc)
                 attempt += 1
 
@@ -247,3 +248,17 @@ class Database:
                     ) from exc
                 why = f"the connection died before the commit, nothing was written ({reason(exc)})"
                 raise self._connections.unavailable(why) from exc
+
+    @asynccontextmanager
+    async def unit(self) -> AsyncIterator[AsyncConnection[DictRow]]:
+        """Make one transaction of all that is sent in the block, by whatever method it is.
+
+        Also what tasks send that are started there, one statement after the other. A statement that
+        fails undoes everything.
+
+        Raises:
+            Exception: As `transaction`.
+        """
+        async with self.transaction() as connection:
+            with self._connections.hold(connection):
+                yield connection

@@ -16,8 +16,14 @@ from langgraph_sdk.client import LangGraphClient
 from harness.config import without_pytest
 from harness.errors import HarnessError
 
-SERVE: Final = (sys.executable, "-c", "from harness.cli import main; main()", "serve")
-"""The command that serves."""
+SERVE: Final = (
+    sys.executable,
+    "-c",
+    "from harness.cli import main; main()",
+    "serve",
+    "--with-parent",
+)
+"""The command that serves, and ends when the process that started it does."""
 _OWN: Final = ("DATABASE_", "HARNESS_JWT_", "HARNESS_MODEL")
 """Variables that are set or left out here, whatever the environment of this process has."""
 _LAST_WORDS: Final = 4_000
@@ -42,7 +48,8 @@ class Served:
         await server.start()
     ```
 
-    Leaving it sends SIGTERM. Its model is the deterministic one unless `settings` name another.
+    Leaving it sends SIGTERM, and so does the end of this process, however it comes. Its model is
+    the deterministic one unless `settings` name another.
 
     Args:
         database_url: What it stores in, and must reach; None: memory.
@@ -121,7 +128,7 @@ class Served:
             *("--port", str(self._port)),
             *self._arguments,
             env=self._environ,
-            stdin=asyncio.subprocess.DEVNULL,
+            stdin=asyncio.subprocess.PIPE,  # it ends when this process no longer holds it
             stdout=asyncio.subprocess.PIPE,
             stderr=self._log,
             start_new_session=True,  # Ctrl-C in the terminal is for the parent

@@ -6,6 +6,7 @@ from harness.persistence.owner import current_owner, owner_scope
 from harness.persistence.saver import PooledSaver
 from harness.persistence.setup import setup_langgraph
 from harness.persistence.store import AgentStore
+from harness.persistence.writing import write_alone
 
 __all__ = [
     "AgentStore",
@@ -15,4 +16,5 @@ __all__ = [
     "memory_saver",
     "owner_scope",
     "setup_langgraph",
+    "write_alone",
 ]

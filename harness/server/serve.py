@@ -8,6 +8,7 @@ import socket
 import sys
 from collections.abc import Sequence
 from functools import partial
+from threading import Thread
 from types import FrameType
 from typing import Final, NoReturn
 
@@ -50,7 +51,8 @@ def serve(
     """Serve until a signal ends the process; does not return.
 
     SIGTERM and SIGINT end it within the grace period: runs are handed back, streams and the
-    database closed, and the exit status is 0. Before it is ready they end it at once.
+    database closed, and the exit status is 0. Before it is ready they end it at once. With
+    `with_parent` the end of standard input does what SIGTERM does.
 
     Args:
         config: How to listen.
@@ -62,6 +64,8 @@ def serve(
     """
     for number in _ENDING:
         signal.signal(number, _end_at_once)
+    if config.with_parent:
+        Thread(target=_end_with_input, name="ends with its parent", daemon=True).start()
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     for chatty in ("robyn", "actix_server", "httpx"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
@@ -175,6 +179,13 @@ class _Server:
         kept = "Postgres" if is_postgres_enabled() else "memory, which forgets when this ends"
         sys.stdout.write(f"harness serves http://{self._config.host}:{self._port} ({kept})\n")
         sys.stdout.flush()
+
+
+def _end_with_input() -> None:
+    """End as SIGTERM would, once nobody can write to standard input any more."""
+    while os.read(0, 1_024):  # the descriptor itself: its buffer's lock would outlive the process
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _exit(status: int) -> NoReturn:

@@ -4,26 +4,25 @@ from collections.abc import AsyncGenerator, Sequence
 from typing import Final
 
 from harness.server.encoding import encode
-from harness.server.execution.channel import Channel, Event, EventKey, Lagged
+from harness.server.execution.channel import Event, Lagged, Reader
 
 HEARTBEAT: Final = ": heartbeat\r\n\r\n"
 _ALWAYS: Final = ("metadata", "error")
 
 
 async def events_text(
-    channel: Channel, *, after: EventKey | None = None, modes: Sequence[str] | None = None
+    reader: Reader, *, modes: Sequence[str] | None = None
 ) -> AsyncGenerator[str, None]:
-    """Yield what a channel has, all that is there in one piece, until its run has ended.
+    """Yield what a reader gets, a piece at a time, until the run has ended.
 
     Args:
-        channel: What is read.
-        after: The last event that the reader has seen; None: everything from the beginning.
+        reader: Of the run's channel, or of its thread's.
         modes: The stream modes that are wanted; None: all that the run has.
     """
     try:
-        async for events in channel.read(after):
+        async for events in reader:
             text = "".join(
-                _text(event, with_id=channel.resumable)
+                _text(event, with_id=reader.channel.resumable)
                 for event in events
                 if modes is None or _is_of(event, modes)
             )

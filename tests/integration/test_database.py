@@ -196,6 +196,31 @@ class TestStatements:
             await fail()
         assert await database.read("SELECT id FROM notes", row_factory=scalar_row) == [1, 2]
 
+    async def test_a_unit_is_one_transaction_whoever_sends(self, opened: Opener) -> None:
+        """Reads, writes, transactions and tasks share its one connection and its end."""
+        async with opened(pool_max_size=1, pool_timeout_s=1) as database:
+            await database.write("CREATE TABLE notes (id integer PRIMARY KEY, note text)")
+
+            async def insert(first: int) -> list[int]:
+                await database.write("INSERT INTO notes VALUES (%s)", (first,))
+                async with database.transaction() as connection:
+                    await connection.execute("INSERT INTO notes VALUES (%s)", (first + 1,))
+                await asyncio.create_task(
+                    database.write("INSERT INTO notes VALUES (%s)", (first + 2,))
+                )
+                return await database.read("SELECT id FROM notes", row_factory=scalar_row)
+
+            async def fail() -> None:
+                async with database.unit():
+                    assert await insert(1) == [1, 2, 3]
+                    raise LookupError
+
+            with pytest.raises(LookupError):
+                await fail()
+            async with database.unit():
+                assert await insert(4) == [4, 5, 6]
+            assert await database.read("SELECT id FROM notes", row_factory=scalar_row) == [4, 5, 6]
+
     async def test_a_swallowed_error_cannot_pass_for_a_commit(self, database: Database) -> None:
         """A block that hides a failed statement fails: its COMMIT would be a silent rollback."""
 

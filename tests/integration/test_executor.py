@@ -11,17 +11,20 @@ from uuid import uuid4
 import pytest
 from langchain_core.messages import AIMessage
 from langgraph.graph import START, MessagesState, StateGraph
+from langgraph.types import StateUpdate
 
 from harness.agents import GRAPHS
 from harness.agents.graph import Saver
 from harness.config import DatabaseConfig, ServerConfig
 from harness.database import Database, ScratchDatabases
-from harness.errors import NotFound
+from harness.errors import Conflict, NotFound
 from harness.models import SYSTEM, Run, Thread
 from harness.persistence import AgentStore, PooledSaver, memory_saver, setup_langgraph
 from harness.server.execution.executor import Executor
 from harness.server.graphs import Graphs, system_assistant_id
 from harness.server.metrics import Metrics
+from harness.server.threads.places import Place
+from harness.server.threads.states import States
 from harness.storage.extensions import FullStorage
 from harness.storage.local import LocalStorage
 from harness.storage.memory import MemoryBackend
@@ -159,6 +162,37 @@ async def bench(scratch: ScratchDatabases | None) -> AsyncIterator[Bench]:
 
 
 SLOW = {"steps": 1_000, "delay_s": 0.05}
+
+
+async def test_a_run_and_an_update_do_not_overlap(bench: Bench) -> None:
+    """Whichever comes first, the other goes on from it, or is refused; nothing is lost."""
+    async with bench.executor() as executor:
+        graphs = Graphs(SERVED, bench.saver, AgentStore(bench.storage))
+        states = States(bench.storage, graphs, bench.saver, executor.turns, owner=OWNER)
+
+        async def update(thread_id: str) -> bool:
+            step = [StateUpdate({"messages": [("user", "an update")]}, "summarize")]
+            try:
+                await states.update(thread_id, [step], Place())
+            except Conflict:
+                return False
+            return True
+
+        async def run(on: Run, turns: int) -> Run:
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            asked = {"messages": [{"role": "user", "content": "a run"}]}
+            return await bench.ended(executor, await bench.create("agent", asked, on=on))
+
+        updated = 0
+        for turns in range(0, 60, 4):
+            first = await bench.ended(executor, await bench.create("agent", {"messages": []}))
+            was_written, _ = await asyncio.gather(update(first.thread_id), run(first, turns))
+            updated += was_written
+            values: Any = (await bench.assert_head(first)).values
+            said = [m["content"] for m in values["messages"] if m["type"] == "human"]
+            assert sorted(said) == ["a run", *(["an update"] if was_written else [])]
+        assert updated
 
 
 async def test_what_becomes_of_threads(bench: Bench) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
+import httpx
 import psycopg
 import pytest
 
@@ -17,6 +18,17 @@ from harness.provision import named
 from tests.integration.serving import Serving
 
 COMMAND: Final = (sys.executable, "-c", "from harness.cli import main; main()", "serve")
+_PARENT: Final = """
+import asyncio
+from harness.faults.served import Served
+
+async def main():
+    async with Served() as server:
+        print(server.url, flush=True)
+        await asyncio.Event().wait()
+
+asyncio.run(main())
+"""
 NOWHERE: Final = "postgresql://nobody:hunter2@127.0.0.1:1/none"
 
 
@@ -37,6 +49,17 @@ async def refusal(
     out, err = await process.communicate()
     assert (process.returncode, out.decode(), err.decode().count("\n")) == (1, "", 1), err.decode()
     return err.decode()
+
+
+async def gone(url: str) -> None:
+    """Wait until nobody answers there."""
+    async with httpx.AsyncClient(base_url=url) as http:
+        while True:
+            try:
+                await http.get("/ok")
+            except httpx.TransportError:
+                return
+            await asyncio.sleep(0.02)
 
 
 class TestItEnds:
@@ -70,6 +93,19 @@ class TestItEnds:
             process.terminate()
             out, _ = await process.communicate()
             assert (process.returncode, out) == (0, b"")
+
+    async def test_with_the_process_that_started_it(self, tmp_path: Path) -> None:
+        """A test runner that is killed leaves no server behind."""
+        script = tmp_path / "parent.py"
+        await asyncio.to_thread(script.write_text, _PARENT)
+        parent = await asyncio.create_subprocess_exec(
+            sys.executable, str(script), stdout=asyncio.subprocess.PIPE
+        )
+        assert parent.stdout is not None
+        url = (await parent.stdout.readline()).decode().strip()
+        parent.kill()
+        await parent.communicate()
+        await gone(url)
 
     async def test_as_soon_as_it_is_ready(self) -> None:
         """Ctrl-C may come right after the line; `--insecure` lets it listen to others."""

@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import pytest
 from langgraph.graph import START, MessagesState, StateGraph
+from langgraph.types import StateUpdate
 
 from harness.agents import GRAPHS
 from harness.agents.graph import Saver
@@ -16,6 +17,8 @@ from harness.database import Database, ScratchDatabases
 from harness.errors import Forbidden
 from harness.models import SYSTEM, Thread
 from harness.persistence import AgentStore, PooledSaver, memory_saver, owner_scope, setup_langgraph
+from harness.server.execution.turns import Turns
+from harness.server.failures import HttpError
 from harness.server.graphs import Graphs
 from harness.server.threads.places import Place
 from harness.server.threads.states import States
@@ -46,9 +49,13 @@ class Bench:
     saver: Saver
     graphs: Graphs
 
-    def states(self, owner: str = OWNER) -> States:
-        """Return an owner's states."""
-        return States(self.storage, self.graphs, self.saver, owner=owner)
+    turns: Turns
+
+    def states(self, owner: str = OWNER, *, elsewhere: bool = False) -> States:
+        """Return an owner's states; as another process has them, where there can be another."""
+        is_other = elsewhere and isinstance(self.saver, PooledSaver)
+        turns = Turns() if is_other else self.turns
+        return States(self.storage, self.graphs, self.saver, turns, owner=owner)
 
     async def thread(self, graph_id: str = "agent", owner: str = OWNER) -> Thread:
         """Create a thread of a graph."""
@@ -92,7 +99,7 @@ async def bench(scratch: ScratchDatabases | None) -> AsyncIterator[Bench]:
             await setup_langgraph(database)
             storage, saver = LocalStorage(PostgresBackend(database)), PooledSaver(database)
         graphs = Graphs({**GRAPHS, "nul": _unstorable()}, saver, AgentStore(storage))
-        yield Bench(storage=storage, saver=saver, graphs=graphs)
+        yield Bench(storage=storage, saver=saver, graphs=graphs, turns=Turns())
 
 
 async def test_reading_the_head_repairs_what_is_shown(bench: Bench) -> None:
@@ -200,3 +207,38 @@ async def test_values_that_no_row_can_hold(bench: Bench) -> None:
     assert state["values"]["messages"][-1].content == "\0"
     shown, texts = await bench.shown(thread)
     assert (shown.checkpoint_id, shown.values, texts) == (state["checkpoint_id"], None, [])
+
+
+async def test_updates_of_several_processes_lose_nothing(bench: Bench) -> None:
+    """They go on from one another, and the thread shows the last."""
+    thread = await bench.thread()
+    words = [f"word {number}" for number in range(8)]
+    steps = [[[StateUpdate({"messages": [("user", word)]}, "summarize")]] for word in words]
+    await asyncio.gather(
+        *(bench.states(elsewhere=True).update(thread.thread_id, step, Place()) for step in steps)
+    )
+    shown, texts = await bench.shown(thread)
+    assert sorted(texts) == words
+    history = await bench.states().history(
+        thread.thread_id, Place(), limit=100, before=Place(), metadata={}
+    )
+    assert len(history) == len(words)
+    assert shown.checkpoint_id == history[0]["checkpoint_id"]
+
+
+@pytest.mark.postgres
+async def test_an_update_that_fails_midway_leaves_nothing(
+    bench: Bench, scratch: ScratchDatabases | None
+) -> None:
+    """Its first step is undone with its second."""
+    if scratch is None:
+        pytest.skip("memory has no transactions")
+    thread = await bench.thread()
+    steps = [
+        [StateUpdate({"messages": [("user", "first")]}, "answer")],
+        [StateUpdate({"messages": [("user", "second")]}, "nobody")],
+    ]
+    with pytest.raises(HttpError):
+        await bench.states().update(thread.thread_id, steps, Place())
+    assert (await bench.states().get(thread.thread_id, Place()))["values"] == {}
+    assert await bench.shown(thread) == (thread, [])

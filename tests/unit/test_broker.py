@@ -108,6 +108,48 @@ async def test_memory_is_bounded(broker: Broker, monkeypatch: pytest.MonkeyPatch
         await names(channel, first.id)
 
 
+async def test_a_quick_reader_misses_nothing(
+    broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However much is said at once: the run lets it catch up, also if it has not begun to read."""
+    monkeypatch.setattr(channels, "MAX_CHANNEL_BYTES", 100)
+    channel = opened(broker)
+    with broker.following("thread") as thread:
+        readers = (channel.read(), thread.read(thread.newest))
+
+        async def take(reader: channels.Reader) -> list[str]:
+            taken: list[str] = []
+            while len(taken) < 50:
+                taken += [event.name for event in await anext(reader)]
+            return taken
+
+        monkeypatch.setattr(channels, "MAX_PIECE_BYTES", 20)
+        taking = [asyncio.create_task(take(reader)) for reader in readers]
+        for number in range(50):
+            channel.publish(f"{number}", "0123456789")
+            await channel.room()
+        names = [f"{number}" for number in range(50)]
+        assert await asyncio.gather(*taking) == [names, names]
+
+
+async def test_a_slow_reader_is_waited_for_once(
+    broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who does not read at all costs a run its patience, and no more; who is gone costs nothing."""
+    monkeypatch.setattr(channels, "MAX_CHANNEL_BYTES", 100)
+    monkeypatch.setattr(channels, "PATIENCE_S", 0.05)
+    channel = opened(broker)
+    asleep, gone = channel.read(), channel.read()
+    gone.patience_s = 1_000
+    del gone
+    for number in range(1_000):
+        channel.publish(f"{number}", "0123456789")
+        await channel.room()
+    assert asleep.patience_s <= 0
+    with pytest.raises(Lagged):
+        await anext(asleep)
+
+
 async def test_only_resumable_channels_are_kept(broker: Broker) -> None:
     """Others are gone with their run."""
     opened(broker, "kept", resumable=True)

@@ -40,7 +40,7 @@ class Broker:
         channel = self._channels.get(run_id)
         if channel is None or channel.ended:
             channel = Channel(
-                thread_id, run_id, resumable=resumable, echo=partial(self._repeat, thread_id)
+                thread_id, run_id, resumable=resumable, echo=partial(self._threads.get, thread_id)
             )
             if self._closed:
                 channel.end()

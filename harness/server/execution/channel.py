@@ -4,9 +4,10 @@ import asyncio
 import time
 from bisect import bisect_right
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Self
+from weakref import WeakSet
 
 from harness.errors import HarnessError, InvalidInput
 from harness.models import Run
@@ -15,6 +16,12 @@ from harness.server.execution.outcomes import Outcome
 
 MAX_CHANNEL_BYTES: Final = 16 * 2**20
 """What a channel keeps of a run; older events are forgotten first."""
+MAX_PIECE_BYTES: Final = 256 * 2**10
+"""From this size on a reader is given what comes next apart: it is what each one holds."""
+PATIENCE_S: Final = 2.0
+"""For how long in all a run waits for a reader who is about to miss something."""
+_FULL: Final = 0.5
+"""Part of what a channel keeps behind which a reader is waited for."""
 
 EventKey = tuple[int, int]
 BEGINNING: Final[EventKey] = (-1, -1)
@@ -59,8 +66,9 @@ def key_of(event_id: str) -> EventKey:
 class Channel:
     """The events of one run, for any number of readers.
 
-    Readers wait for events and nobody waits for readers: whoever falls so far behind that the
-    channel has forgotten what comes next gets `Lagged`.
+    Readers wait for events. The run waits for a reader who has fallen far behind, but for
+    `PATIENCE_S` in all; whoever is still so slow that the channel has forgotten what comes next
+    gets `Lagged`.
     """
 
     def __init__(
@@ -69,7 +77,7 @@ class Channel:
         run_id: str,
         *,
         resumable: bool,
-        echo: Callable[[str, str], None] | None = None,
+        echo: Callable[[], "Channel | None"] | None = None,
     ) -> None:
         self.thread_id, self.run_id = thread_id, run_id
         self.resumable = resumable
@@ -85,7 +93,10 @@ class Channel:
         self._newest_forgotten = BEGINNING
         self._ended = False
         self._last: EventKey = (0, -1)
+        self._said_bytes = 0
         self._waiting: set[asyncio.Future[None]] = set()
+        self._readers: WeakSet[Reader] = WeakSet()
+        self._taken = asyncio.Event()
 
     @classmethod
     def ended_of(cls, run: Run) -> Self:
@@ -106,11 +117,13 @@ class Channel:
 
     def publish(self, name: str, payload: Any) -> None:
         """Let every reader have an event, as it is now."""
-        if not self._ended:
-            data = encode(payload)
-            self.append(name, data)
-            if self._echo is not None:
-                self._echo(name, data)
+        if self._ended:
+            return
+        data = encode(payload)
+        self.append(name, data)
+        echo = self._echo and self._echo()
+        if echo is not None:
+            echo.append(name, data)
 
     def append(self, name: str, data: str) -> None:
         """Let every reader have an event whose payload is JSON text."""
@@ -118,6 +131,7 @@ class Channel:
         self._last = (ms, self._last[1] + 1)
         event = Event(self._last, name, data)
         self._events.append(event)
+        self._said_bytes += len(event.data)
         self.size_bytes += len(event.data)
         while self.size_bytes > MAX_CHANNEL_BYTES and len(self._events) > 1:
             forgotten = self._events.popleft()
@@ -125,6 +139,41 @@ class Channel:
             self._forgotten += 1
             self._newest_forgotten = forgotten.key
         self._wake()
+
+    async def room(self) -> None:
+        """Let readers catch up who would otherwise miss what comes next, if they are quick.
+
+        Those of the run, and those of its thread.
+        """
+        await self._await_late()
+        echo = self._echo and self._echo()
+        if echo is not None:
+            await echo.room()
+
+    async def _await_late(self) -> None:
+        while late := self._late():
+            began_s = time.monotonic()
+            self._taken.clear()
+            try:
+                async with asyncio.timeout(min(reader.patience_s for reader in late)):
+                    await self._taken.wait()
+            except TimeoutError:
+                pass
+            for reader in late:
+                reader.patience_s -= time.monotonic() - began_s
+
+    def _late(self) -> "list[Reader]":
+        """Return who is far behind, has missed nothing yet, and has not been waited for long."""
+        full_bytes = MAX_CHANNEL_BYTES * _FULL
+        if self.size_bytes <= full_bytes:
+            return []
+        return [
+            reader
+            for reader in self._readers
+            if self._said_bytes - reader.taken_bytes > full_bytes
+            and reader.patience_s > 0
+            and reader.position >= self._forgotten
+        ]
 
     def end(self, outcome: Outcome | None = None) -> None:
         """Say that nothing more will come."""
@@ -147,31 +196,44 @@ class Channel:
             return False
         return True
 
-    async def read(self, after: EventKey | None = None) -> AsyncIterator[Sequence[Event]]:
-        """Yield events as they come, all that are there at a time, until the run has ended.
+    def read(self, after: EventKey | None = None) -> "Reader":
+        """Return a reader of events as they come, until the run has ended.
 
         Args:
-            after: The last event that the reader has seen; None: everything that is there.
-
-        Raises:
-            Lagged: Events that should come next are gone.
+            after: The last event that it has seen; None: everything that is there.
         """
-        position = self._forgotten
+        seen = 0
         if after is not None:
             if BEGINNING < after < self._newest_forgotten:
-                raise Lagged
-            position += bisect_right(self._events, after, key=lambda event: event.key)
-        while True:
-            if position < self._forgotten:
-                raise Lagged
-            events = [self._events[i] for i in range(position - self._forgotten, len(self._events))]
-            if events:
-                position += len(events)
-                yield events
-            elif self._ended:
-                return
+                seen = -1
             else:
-                await self._more()
+                seen = bisect_right(self._events, after, key=lambda event: event.key)
+        ahead = sum(len(self._events[n].data) for n in range(max(seen, 0), len(self._events)))
+        reader = Reader(self, self._forgotten + seen, self._said_bytes - ahead)
+        self._readers.add(reader)
+        return reader
+
+    async def after(self, position: int) -> Sequence[Event]:
+        """Return the events from a position on, as many as are there and make a piece.
+
+        Nothing at the end of the run.
+
+        Raises:
+            Lagged: They are gone.
+        """
+        while self._forgotten + len(self._events) <= position and not self._ended:
+            await self._more()
+        if position < self._forgotten:
+            raise Lagged
+        events: list[Event] = []
+        size_bytes = 0
+        for n in range(position - self._forgotten, len(self._events)):
+            events.append(self._events[n])
+            size_bytes += len(events[-1].data)
+            if size_bytes >= MAX_PIECE_BYTES:
+                break
+        self._taken.set()
+        return events
 
     async def _more(self) -> None:
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -185,3 +247,33 @@ class Channel:
         for future in self._waiting:
             if not future.done():
                 future.set_result(None)
+
+
+class Reader:
+    """Yields a channel's events, all that are there and make a piece at a time.
+
+    The channel knows its readers from the time that they were made, and while somebody holds them.
+    """
+
+    def __init__(self, channel: Channel, position: int, taken_bytes: int) -> None:
+        self.channel = channel
+        self.position, self.taken_bytes = position, taken_bytes
+        """How many of the channel's events, and what of it, this reader has had or passed over."""
+        self.patience_s = PATIENCE_S
+        """For how long the run will still wait for it."""
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Sequence[Event]:
+        """Return what comes next.
+
+        Raises:
+            Lagged: Events that should come next are gone.
+        """
+        events = await self.channel.after(self.position)
+        if not events:
+            raise StopAsyncIteration
+        self.position += len(events)
+        self.taken_bytes += sum(len(event.data) for event in events)
+        return events

@@ -126,6 +126,7 @@ class Execution:
             request = request_of(run, assistant, graph, config, continues=continues)
             async for name, payload in events_of(graph, request, self._control):
                 self._channel.publish(name, payload)
+                await self._channel.room()
 
     async def _conclude(self, work: asyncio.Task[None]) -> Outcome | None:
         """Write down how the work ended."""

@@ -16,8 +16,10 @@ from harness.server.execution.channel import Channel
 from harness.server.execution.execution import Execution, Stop
 from harness.server.execution.heads import show_head
 from harness.server.execution.outcomes import Outcome, is_temporary, outcome_of
+from harness.server.execution.turns import Turns
 from harness.server.graphs import Graphs
 from harness.server.metrics import Metrics
+from harness.storage.checks import check_id
 from harness.storage.extensions import FullStorage
 
 logger = logging.getLogger("harness.server")
@@ -52,6 +54,7 @@ class Executor:
         metrics: Metrics,
     ) -> None:
         self.broker = Broker()
+        self.turns = Turns()
         self._storage, self._graphs, self._checkpointer = storage, graphs, checkpointer
         self._config, self._metrics = config, metrics
         self._free = asyncio.Semaphore(config.concurrency)
@@ -182,10 +185,13 @@ class Executor:
         """Remove a thread with all that is of it; what executes it is stopped.
 
         Raises:
+            InvalidInput: The id is no UUID.
             NotFound: There is none.
             Forbidden: It is owner `system`'s.
         """
-        await self._storage.threads.delete(thread_id, owner=owner)
+        thread_id = check_id(thread_id, "thread")
+        async with self.turns.of(thread_id):
+            await self._storage.threads.delete(thread_id, owner=owner)
         executions = [e for e in self._executions.values() if e.run.thread_id == thread_id]
         for execution in executions:
             execution.stop(Stop.LOST)
@@ -240,6 +246,8 @@ class Executor:
         if before is not None:  # its lease ran out, but nobody else has it
             before.stop(Stop.LOST)
             await before.done.wait()
+        async with self.turns.of(run.thread_id):
+            pass  # in memory, its state may still be written to
         if self._ending:  # it was claimed meanwhile
             execution.stop(Stop.SHUTDOWN)
         try:

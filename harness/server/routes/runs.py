@@ -166,7 +166,7 @@ async def join_stream(call: Call[Nothing, JoinQuery]) -> StreamReply:
     return starting.heard(
         call,
         run,
-        events_text(channel, after=after, modes=call.query.stream_mode),
+        events_text(channel.read(after), modes=call.query.stream_mode),
         slot,
         cancel=call.query.cancel_on_disconnect,
     )
@@ -187,7 +187,8 @@ async def follow(call: Call[Nothing, FollowQuery]) -> StreamReply:
     async def events() -> AsyncGenerator[str, None]:
         modes = _FOLLOWED[call.query.stream_mode[-1]]
         with services.executor.broker.following(thread.thread_id) as channel:
-            async for text in events_text(channel, after=after or channel.newest, modes=modes):
+            reader = channel.read(after or channel.newest)
+            async for text in events_text(reader, modes=modes):
                 yield text
 
     path = f"/threads/{thread.thread_id}/stream"

@@ -148,7 +148,7 @@ async def streamed(call: Call[Any, Any], body: StatelessBody, thread_id: str | N
     return heard(
         call,
         run,
-        events_text(channel),
+        events_text(channel.read()),
         slot,
         cancel=body.on_disconnect == "cancel",
         at=None if thread_id else f"/runs/{run.run_id}",

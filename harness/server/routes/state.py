@@ -100,7 +100,13 @@ async def _listed(
 def states_of(call: Call[Any, Any]) -> States:
     """Return the states of the caller's threads."""
     services = call.services
-    return States(services.storage, services.graphs, services.checkpointer, owner=call.owner)
+    return States(
+        services.storage,
+        services.graphs,
+        services.checkpointer,
+        services.executor.turns,
+        owner=call.owner,
+    )
 
 
 _STATE: Final = "/threads/{thread_id}/state"

@@ -1,11 +1,8 @@
 """The state of threads and its history: the checkpointer's, where a graph ran; else storage's."""
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Final
-from weakref import WeakValueDictionary
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.types import StateUpdate
@@ -13,20 +10,19 @@ from langgraph.types import StateUpdate
 from harness.agents.graph import Graph, Saver
 from harness.errors import Conflict, Forbidden, HarnessError, InvalidInput, NotFound
 from harness.models import SYSTEM, Json, Thread, ThreadHead
-from harness.persistence import owner_scope
+from harness.persistence import owner_scope, write_alone
 from harness.server.execution.heads import Head
+from harness.server.execution.turns import Turns
 from harness.server.failures import HttpError
 from harness.server.graphs import Graphs
 from harness.server.threads.places import Place
 from harness.server.threads.snapshots import state_of_record, state_of_snapshot
+from harness.storage.checks import check_id
 from harness.storage.extensions import FullStorage
 from harness.storage.values import canonical_object
 
 Superstep = Sequence[StateUpdate]
 """Updates of several nodes that count as one step."""
-
-_writing: Final = WeakValueDictionary[str, asyncio.Lock]()
-"""By thread: two updates that began from one checkpoint would lose one of them."""
 
 
 class States:
@@ -36,11 +32,14 @@ class States:
         storage: Where threads and their snapshots are.
         graphs: What runs on threads.
         saver: The graphs' checkpointer.
+        turns: Those of this process's executor.
         owner: Whose threads; those of owner `system` can be read too.
     """
 
-    def __init__(self, storage: FullStorage, graphs: Graphs, saver: Saver, *, owner: str) -> None:
-        self._storage, self._graphs, self._saver = storage, graphs, saver
+    def __init__(
+        self, storage: FullStorage, graphs: Graphs, saver: Saver, turns: Turns, *, owner: str
+    ) -> None:
+        self._storage, self._graphs, self._saver, self._turns = storage, graphs, saver, turns
         self._owner = owner
 
     async def get(self, thread_id: str, place: Place, *, subgraphs: bool = False) -> Json:
@@ -134,14 +133,17 @@ class States:
     ) -> tuple[RunnableConfig, Thread]:
         """Write to a state, and have the thread's row show it; return its config and the thread.
 
+        All or nothing, and while no run begins: updates that began from one checkpoint, or an
+        update and a run, would lose what one of them wrote.
+
         Raises:
             NotFound: There is no such thread, graph or checkpoint.
             Forbidden: The thread is owner `system`'s.
             Conflict: A run keeps the thread busy.
             HttpError: 400, no graph has run on the thread, or the graph refuses the update.
         """
-        lock = _writing.setdefault(thread_id.lower(), asyncio.Lock())
-        async with lock:
+        check_id(thread_id, "thread")
+        async with self._turns.of(thread_id), write_alone(self._saver, thread_id):
             thread = await self._storage.threads.get(thread_id, owner=self._owner)
             graph = await self._writable(thread, place)
             with owner_scope(self._owner):
