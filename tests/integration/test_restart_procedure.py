@@ -165,7 +165,8 @@ async def check_went_on(underway: Underway, *, killed: bool) -> None:
     assert set(await underway.tokens.end()) == {"success"}
     first, second = underway.tokens.heard
     answer = f"You said: {LONG}"
-    assert "".join(second if killed else first + second) == answer
+    assert "".join(second or first) == answer  # a node is done whole, by one of the two
+    assert second or not killed
     assert (await underway.conversation())[2:] == [LONG, answer]
 
 
