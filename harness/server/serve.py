@@ -209,8 +209,12 @@ def _interrupt_once(loop: asyncio.AbstractEventLoop, number: int, frame: FrameTy
     """
     del number, frame
     for ending in _ENDING:
-        signal.signal(ending, signal.SIG_IGN)
+        signal.signal(ending, _do_nothing)  # Python complains where SIG_IGN comes upon a signal
     loop.call_soon_threadsafe(_interrupt)
+
+
+def _do_nothing(number: int, frame: FrameType | None) -> None:
+    del number, frame
 
 
 def _interrupt() -> NoReturn:

@@ -2,11 +2,12 @@
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, contextmanager
 from typing import Any, Final
 from uuid import uuid4
 
+import psutil
 import psycopg
 import pytest
 import pytest_asyncio
@@ -14,7 +15,7 @@ from langgraph_sdk.client import LangGraphClient
 
 from harness.agents import GRAPHS
 from harness.database import ScratchDatabases
-from harness.faults import process
+from harness.faults import process as faults
 from harness.provision import PostgresServer
 from harness.schema import LANGGRAPH_TABLES
 from tests.integration.restart.inspection import NO_VECTORS, TABLES, Inspection
@@ -35,7 +36,7 @@ async def empty_url(scratch_databases: ScratchDatabases) -> AsyncIterator[str]:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def servers(empty_url: str) -> AsyncIterator[list[Serving]]:
-    """Servers that boot on it at the same moment."""
+    """Servers that boot on it at the same moment; one may have been killed since."""
     made = [Serving(empty_url, *BUNDLED, HARNESS_LEASE_S="2") for _ in range(SERVERS)]
     async with AsyncExitStack() as stack:
         await asyncio.gather(*(stack.enter_async_context(server) for server in made))
@@ -53,7 +54,7 @@ class TestManyProcesses:
         assert await inspection.tables() >= TABLES
         assert await inspection.langgraphs_tables() == set(LANGGRAPH_TABLES) - NO_VECTORS
         assert await inspection.invalid_indexes() == []
-        clients = [server.client() for server in servers]
+        clients = [server.client() for server in servers if server.pid is not None]
         seen = [await client.assistants.search() for client in clients]
         assert {assistant["graph_id"] for assistant in seen[0]} == set(GRAPHS)
         assert len(seen[0]) == len(GRAPHS)
@@ -66,8 +67,9 @@ class TestManyProcesses:
         """Killed in mid-run, it is not started again; another goes on from its last checkpoint."""
         killed, *others = servers
         client = others[0].client()
-        run = await midway(killed.client())
-        await killed.end(signal.SIGKILL)
+        with frozen(others):  # each of them might have claimed the run
+            run = await midway(killed.client())
+            await killed.end(signal.SIGKILL)
         values: Any = await client.runs.join(run["thread_id"], run["run_id"])
         assert values["done"] == DONE
         ended = await client.runs.get(run["thread_id"], run["run_id"])
@@ -77,6 +79,19 @@ class TestManyProcesses:
         assert attempts == sorted(attempts)
         assert set(attempts) == {1, 2}
         assert await Inspection(empty_url).active() == []
+
+
+@contextmanager
+def frozen(servers: list[Serving]) -> Iterator[None]:
+    """Keep servers from doing anything for the length of the block."""
+    processes = [psutil.Process(server.pid) for server in servers]
+    for process in processes:
+        process.suspend()
+    try:
+        yield
+    finally:
+        for process in processes:
+            process.resume()
 
 
 async def midway(client: LangGraphClient) -> Any:
@@ -117,7 +132,7 @@ class TestWithoutDatabase:
         async with Serving(url, *BUNDLED, DATABASE_POOL_TIMEOUT_S="1") as server:
             http = server.http()
             kept = (await http.post("/threads", json={})).json()
-            await process.kill(own_postgres_server)
+            await faults.kill(own_postgres_server)
             told = await http.get("/health")
             assert told.status_code == 503
             assert told.json()["status"] == "degraded"
@@ -126,7 +141,7 @@ class TestWithoutDatabase:
             assert refused.status_code == 503
             assert (await http.get("/ok")).status_code == 200
 
-            await process.start(own_postgres_server)
+            await faults.start(own_postgres_server)
             while (await http.get("/health")).status_code != 200:  # noqa: ASYNC110 -- it has no event
                 await asyncio.sleep(0.05)
             assert (await http.get(f"/threads/{kept['thread_id']}")).json() == kept
