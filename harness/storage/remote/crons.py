@@ -2,17 +2,28 @@
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from urllib.parse import quote
 
-from langgraph_sdk.client import LangGraphClient
+from langgraph_sdk.client import CronClient, LangGraphClient
 
 from harness.errors import InvalidInput
 from harness.models import Cron, OnRunCompleted, SortOrder
 from harness.storage.checks import check_time
 from harness.storage.interface import CronSortBy, JsonObject, Keep
 from harness.storage.remote import wire
-from harness.storage.remote.wire import arguments, body, checked, needed, read, write
+from harness.storage.remote.wire import (
+    arguments,
+    body,
+    checked,
+    names_of,
+    needed,
+    read,
+    write,
+)
+
+_PAYLOAD: Final = names_of(CronClient.create) | {"multitask_strategy"}
+_CHANGES: Final = names_of(CronClient.update)
 
 
 class RemoteCrons:
@@ -46,7 +57,7 @@ class RemoteCrons:
         if thread_id is not None and on_run_completed is not None:
             raise InvalidInput("the API has no place for on_run_completed of a thread's cron")
         asked: dict[str, Any] = {
-            **arguments(payload, "payload"),
+            **arguments(payload, "payload", _PAYLOAD),
             "schedule": schedule,
             "metadata": checked(metadata, "metadata"),
             "timezone": timezone,
@@ -92,7 +103,7 @@ class RemoteCrons:
     ) -> Cron:
         """Change a cron."""
         asked: dict[str, Any] = {
-            **arguments(payload, "payload"),
+            **arguments(payload, "payload", _CHANGES),
             "schedule": schedule,
             "timezone": timezone,
             "metadata": checked(metadata, "metadata"),

@@ -4,14 +4,23 @@ from collections.abc import Callable
 from typing import Any, Final
 from urllib.parse import quote
 
-from langgraph_sdk.client import LangGraphClient
+from langgraph_sdk.client import LangGraphClient, RunsClient
 
 from harness.models import IfNotExists, MultitaskStrategy, Run, RunStatus
 from harness.storage.interface import JsonObject
 from harness.storage.remote import wire
-from harness.storage.remote.wire import arguments, body, checked, needed, read, write
+from harness.storage.remote.wire import (
+    arguments,
+    body,
+    checked,
+    names_of,
+    needed,
+    read,
+    write,
+)
 from harness.storage.resources.arguments import make_page
 
+_KWARGS: Final = names_of(RunsClient.create)
 _UNSAID: Final = {"stream_mode": None, "stream_subgraphs": None, "stream_resumable": None}
 """What the SDK would send by default, and a run would have in its `kwargs` then."""
 
@@ -40,11 +49,11 @@ class RemoteRuns:
         The SDK has no place for a run's id, which a server of this project takes all the same.
         """
         asked: dict[str, Any] = {
-            **arguments(kwargs, "kwargs"),
+            **arguments(kwargs, "kwargs", _KWARGS),
             "metadata": checked(metadata, "metadata"),
             "multitask_strategy": needed(multitask_strategy, "multitask_strategy"),
             "if_not_exists": needed(if_not_exists, "if_not_exists"),
-            "after_seconds": after_seconds or None,
+            "after_seconds": needed(after_seconds, "after_seconds"),
         }
         path_id = needed(thread_id, "thread ID")
 

@@ -1,5 +1,6 @@
 """What goes over the wire: calls, errors and records, from the SDK's to ours and back."""
 
+import inspect
 import math
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -45,8 +46,15 @@ _ERRORS: Final[Mapping[int, type[HarnessError]]] = {
 _UNSENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 _DIED: Final = (httpx.ReadError, httpx.WriteError, httpx.CloseError, httpx.RemoteProtocolError)
 
-_HOW_TO_SEND: Final = frozenset({"headers", "params", "on_run_created"})
-"""Arguments of the SDK's calls that are no part of a run."""
+_NOT_OF_A_RUN: Final = frozenset(
+    {
+        *("self", "headers", "params", "on_run_created"),
+        *("thread_id", "assistant_id", "cron_id", "metadata"),
+        *("multitask_strategy", "if_not_exists", "after_seconds"),
+        *("schedule", "timezone", "end_time", "enabled", "on_run_completed"),
+    }
+)
+"""Arguments of the SDK's calls that say how to send, or that stand beside what a run is to do."""
 
 AnyT = TypeVar("AnyT")
 Sending = Callable[[], Awaitable[AnyT]]
@@ -158,21 +166,26 @@ def body(**asked: Any) -> dict[str, Any]:
     return {name: value for name, value in asked.items() if value is not None}
 
 
-def arguments(value: JsonObject | None, name: str, **defaults: Any) -> dict[str, Any]:
-    """Return what a run is asked to do as arguments of the SDK's calls.
+def names_of(call: Callable[..., Any]) -> frozenset[str]:
+    """Return the names of the arguments by which a call of the SDK says what to run."""
+    return frozenset(inspect.signature(call).parameters) - _NOT_OF_A_RUN
+
+
+def arguments(value: JsonObject | None, name: str, names: frozenset[str]) -> dict[str, Any]:
+    """Return what a run is asked to do as arguments of a call of the SDK.
 
     Args:
         value: What `storage` calls `kwargs` or `payload`.
         name: How it is called.
-        defaults: Sent if the caller says nothing; None: nothing is.
+        names: What the call takes.
 
     Raises:
-        InvalidInput: It is no object, or names what says how to send and not what.
+        InvalidInput: It is no object, or holds what the API has no place for.
     """
-    given_ones = {**defaults, **(checked(value, name) or {})}
-    if wrong := given_ones.keys() & _HOW_TO_SEND:
-        raise InvalidInput(f"the API has no place for {name}[{min(wrong)!r}]")
-    return given_ones
+    asked = dict(checked(value, name) or {})
+    if unknown := asked.keys() - names:
+        raise InvalidInput(f"the API has no place for {name}[{min(unknown)!r}]")
+    return asked
 
 
 def _check_json(value: Any, where: str, depth: int) -> None:
