@@ -55,7 +55,8 @@ def reply_to(error: Exception) -> Reply:
         return told(error.status, str(error), error.headers)
     for kind, status in _STATUSES.items():
         if isinstance(error, kind):
-            return told(status, str(error), {"Retry-After": "1"} if status == 503 else {})
+            again = status == 503 and kind is not OutcomeUnknown  # that could be done twice
+            return told(status, str(error), {"Retry-After": "1"} if again else {})
     if isinstance(error, ValidationError):
         return told(422, _first_of(error))
     logger.error("a request failed", exc_info=error)
