@@ -146,11 +146,15 @@ async def test_many_readers_repair_once(bench: Bench) -> None:
 
 
 async def test_snapshots_are_no_head_to_repair(bench: Bench) -> None:
-    """Where no graph has run, the row shows the newest snapshot, whatever graph is named."""
+    """Where no graph has run, state and row are the newest snapshot's, whatever graph is named."""
     thread = await bench.thread()
     await bench.storage.threads.add_state(thread.thread_id, {"given": 1}, owner=OWNER)
     before = await bench.shown(thread)
-    assert (await bench.states().get(thread.thread_id, Place()))["values"] == {}
+    assert (await bench.states().get(thread.thread_id, Place()))["values"] == {"given": 1}
+    [entry] = await bench.states().history(
+        thread.thread_id, Place(), limit=9, before=Place(), metadata={}
+    )
+    assert entry["values"] == {"given": 1}
     assert await bench.shown(thread) == before
 
 

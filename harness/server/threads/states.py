@@ -54,12 +54,11 @@ class States:
         thread = await self._storage.threads.get(thread_id, owner=self._owner)
         graph = await self._graph_of(thread)
         if graph is None:
-            record = await self._storage.threads.get_state(
-                thread.thread_id, place.checkpoint_id, owner=self._owner
-            )
-            return state_of_record(record)
+            return await self._snapshot(thread, place)
         with owner_scope(self._owner):
             snapshot = await graph.aget_state(place.config(thread.thread_id), subgraphs=subgraphs)
+        if snapshot.created_at is None and not await self._has_run(thread):
+            return await self._snapshot(thread, place)
         if place == Place():
             await self._repair(thread, Head.of(snapshot))
         return state_of_snapshot(snapshot)
@@ -75,15 +74,45 @@ class States:
         """
         thread = await self._storage.threads.get(thread_id, owner=self._owner)
         graph = await self._graph_of(thread)
-        if graph is None:
-            records = await self._storage.threads.get_history(
-                thread.thread_id,
-                limit=limit,
-                before=before.checkpoint_id,
-                metadata=metadata,
-                owner=self._owner,
+        if graph is not None:
+            found = await self._checkpoints(
+                graph, thread, place, limit=limit, before=before, metadata=metadata
             )
-            return [state_of_record(record) for record in records]
+            if found or await self._has_run(thread):
+                return found
+        records = await self._storage.threads.get_history(
+            thread.thread_id,
+            limit=limit,
+            before=before.checkpoint_id,
+            metadata=metadata,
+            owner=self._owner,
+        )
+        return [state_of_record(record) for record in records]
+
+    async def _snapshot(self, thread: Thread, place: Place) -> Json:
+        """Return a state that was given to storage."""
+        return state_of_record(
+            await self._storage.threads.get_state(
+                thread.thread_id, place.checkpoint_id, owner=self._owner
+            )
+        )
+
+    async def _has_run(self, thread: Thread) -> bool:
+        """Whether a graph has left a checkpoint of a thread."""
+        head = Place().config(thread.thread_id)
+        return await self._saver.aget_tuple(head) is not None
+
+    async def _checkpoints(
+        self,
+        graph: Graph,
+        thread: Thread,
+        place: Place,
+        *,
+        limit: int,
+        before: Place,
+        metadata: Json,
+    ) -> list[Json]:
+        """Return the history that a graph has made."""
         end: RunnableConfig | None = None
         if before.checkpoint_id is not None:
             end = Place(
