@@ -11,6 +11,7 @@ from harness.server.failures import HttpError
 from harness.server.http import Call, Nothing, Reply, Route, Schema
 from harness.server.routes.paging import PAGED, Paged, Sorted, page, shown
 from harness.server.services import Services
+from harness.storage.checks import check_name
 from harness.storage.interface import AssistantSortBy
 
 AssistantField = Literal[
@@ -195,7 +196,7 @@ def _which(services: Services, body: AssistantCount) -> dict[str, Any]:
 
 
 def _served(services: Services, graph_id: str) -> None:
-    if graph_id not in services.graphs:
+    if check_name(graph_id, "graph_id") not in services.graphs:
         raise NotFound.of("graph", repr(graph_id))
 
 

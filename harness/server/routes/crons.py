@@ -36,6 +36,7 @@ _BESIDE_THE_PAYLOAD: Final = {
     "end_time",
     "enabled",
     "on_run_completed",
+    "cron_id",
 }
 
 
@@ -110,6 +111,8 @@ class ThreadCronCreate(CronPayload):
     """An IANA name; null is UTC."""
     end_time: Time | None = None
     enabled: bool | None = None
+    cron_id: str | None = None
+    """Its id, which the official server makes itself."""
 
 
 class CronCreate(ThreadCronCreate):
@@ -166,6 +169,7 @@ async def _create(call: Call[Any, Any], body: ThreadCronCreate, **further: Any) 
         timezone=body.timezone,
         end_time=body.end_time,
         enabled=body.enabled is not False,
+        cron_id=body.cron_id,
         owner=call.owner,
         **further,
     )
@@ -231,13 +235,13 @@ def _cron(cron: Cron) -> dict[str, Any]:
 
 
 ROUTES: tuple[Route, ...] = (
-    Route("POST", "/runs/crons", create, {200: CronShape}, fails=(404,)),
+    Route("POST", "/runs/crons", create, {200: CronShape}, fails=(404, 409)),
     Route(
         "POST",
         "/threads/{thread_id}/runs/crons",
         create_for_thread,
         {200: CronShape},
-        fails=(403, 404),
+        fails=(403, 404, 409),
     ),
     Route("PATCH", "/runs/crons/{cron_id}", update, {200: CronShape}, fails=(403, 404)),
     Route("DELETE", "/runs/crons/{cron_id}", delete, {204: None}, fails=(403, 404)),

@@ -23,7 +23,7 @@ Durability = Literal["sync", "async", "exit"]
 OnDisconnect = Literal["cancel", "continue"]
 
 NOT_ASKED_OF_THE_GRAPH: Final = frozenset(
-    {"assistant_id", "metadata", "multitask_strategy", "if_not_exists", "after_seconds"}
+    {"assistant_id", "metadata", "multitask_strategy", "if_not_exists", "after_seconds", "run_id"}
 )
 """Fields of a body that stand beside a run's `kwargs`, not in them."""
 
@@ -110,3 +110,10 @@ class RunBody(StatelessBody):
     checkpoint_id: str | None = None
     multitask_strategy: MultitaskStrategy | None = None
     if_not_exists: IfNotExists | None = None
+
+
+class NewRunBody(RunBody):
+    """A run that is executed in the background."""
+
+    run_id: str | None = None
+    """Its id, which the official server makes itself."""

@@ -21,3 +21,9 @@ class RunShape(BaseModel):
     kwargs: dict[str, Any]
     """What it was asked to do."""
     multitask_strategy: MultitaskStrategy
+    attempt: int
+    """How often it was started; this and what follows the official server does not tell."""
+    error: str | None
+    """Why it failed."""
+    due_at: datetime
+    """Before which it is not started."""

@@ -41,6 +41,9 @@ def shown(run: Run) -> dict[str, Any]:
         "status": run.status,
         "kwargs": run.kwargs,
         "multitask_strategy": run.multitask_strategy,
+        "attempt": run.attempt,
+        "error": run.error,
+        "due_at": run.due_at,
     }
 
 

@@ -6,12 +6,13 @@ from typing import Any, Final, Literal
 from pydantic import BaseModel, Field
 
 from harness.errors import InvalidInput
-from harness.models import Item
+from harness.models import Item, SortOrder
 from harness.server.failures import HttpError
 from harness.server.http import Call, Nothing, Reply, Route, Schema
 from harness.server.routes.paging import shown
 from harness.storage.checks import RESERVED_ROOT
 from harness.storage.filters import parse_filter
+from harness.storage.interface import ItemSortBy
 from harness.storage.resources.items import MAX_ITEM_LIMIT
 from harness.storage.values import INT_MAX
 
@@ -72,7 +73,7 @@ class ItemQuery(Schema):
 
 
 class ItemSearch(Schema):
-    """Which items, newest first; `query` is accepted and ignored."""
+    """Which items, in which order; `query` is accepted and ignored."""
 
     namespace_prefix: list[str] = Field(default_factory=list)
     """The labels that their namespaces begin with."""
@@ -80,6 +81,8 @@ class ItemSearch(Schema):
     """What their values hold; `$eq`, `$ne`, `$gt`, `$gte`, `$lt`, `$lte` compare."""
     limit: int = Field(default=10, ge=0, le=MAX_ITEM_LIMIT)
     offset: int = Field(default=0, ge=0, le=INT_MAX)
+    sort_by: ItemSortBy = "created_at"
+    sort_order: SortOrder = "desc"
     query: str | None = None
     refresh_ttl: bool | None = None
 
@@ -141,6 +144,8 @@ async def search(call: Call[ItemSearch, Nothing]) -> Reply:
         limit=body.limit,
         offset=body.offset,
         refresh_ttl=body.refresh_ttl is not False,
+        sort_by=body.sort_by,
+        sort_order=body.sort_order,
         owner=call.owner,
     )
     return Reply(body={"items": [{**_item(one), "score": None} for one in found]})
