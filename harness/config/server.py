@@ -37,7 +37,7 @@ class ServerConfig:
     max_streams: int = 200
     """Open event streams: each holds a thread of the HTTP server, which has 256."""
     concurrency: int = 20
-    """Runs that are executed at the same time."""
+    """Runs that are executed at the same time; 0: none, other processes execute them."""
     lease_s: float = 30.0
     """After which a run whose process has died is taken up by another."""
     heartbeat_s: float = 5.0
@@ -49,9 +49,9 @@ class ServerConfig:
         """Check every value before anything is opened."""
         if not 0 <= self.port < 2**16:
             raise ConfigError(f"the port must lie between 0 and 65535, not at {self.port}")
-        for name in ("max_body_bytes", "max_streams", "concurrency"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name} must be 1 or more, not {getattr(self, name)}")
+        for name, least in (("max_body_bytes", 1), ("max_streams", 1), ("concurrency", 0)):
+            if getattr(self, name) < least:
+                raise ConfigError(f"{name} must be {least} or more, not {getattr(self, name)}")
         for name in ("lease_s", "heartbeat_s", "grace_s"):
             if not 0 < getattr(self, name) < math.inf:
                 raise ConfigError(f"{name} must be seconds above 0, not {getattr(self, name)}")

@@ -69,16 +69,18 @@ class Bench:
     saver: Saver
 
     @asynccontextmanager
-    async def executor(self, *, lease_s: float = 30.0) -> AsyncIterator[Executor]:
+    async def executor(
+        self, *, lease_s: float = 30.0, concurrency: int = 20, grace_s: float = 5.0
+    ) -> AsyncIterator[Executor]:
         """Return a running executor; it is stopped afterwards."""
         graphs = Graphs(SERVED, self.saver, AgentStore(self.storage))
-        config = ServerConfig(lease_s=lease_s)
+        config = ServerConfig(lease_s=lease_s, concurrency=concurrency)
         executor = Executor(self.storage, graphs, self.saver, config, Metrics())
         await executor.start()
         try:
             yield executor
         finally:
-            await executor.stop(5)
+            await executor.stop(grace_s)
 
     async def create(self, graph: str, given: Any, *, on: Run | None = None, **more: Any) -> Run:
         """Queue a run, on a new thread or on that of another run."""
@@ -300,6 +302,18 @@ async def test_two_executors_share_a_queue(bench: Bench) -> None:
         for run in runs:
             found = await bench.storage.runs.get(run.thread_id, run.run_id, owner=OWNER)
             assert (found.status, found.attempt) == ("success", 1)
+
+
+async def test_one_that_may_execute_nothing_leaves_it_to_others(bench: Bench) -> None:
+    """It hears of the end of runs that others execute, and has nothing to wait for at its own."""
+    an_hour = 3_600.0
+    async with bench.executor(concurrency=0, grace_s=an_hour) as idle:
+        run = await bench.create("steps", {"steps": 1})
+        idle.wake()
+        async with bench.executor() as busy:
+            busy.wake()
+            outcome = await bench.channel(idle, run).wait()
+        assert outcome.status == "success"
 
 
 async def test_a_deleted_thread_stays_deleted(bench: Bench) -> None:

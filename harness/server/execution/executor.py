@@ -64,8 +64,9 @@ class Executor:
         self._claiming: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Begin to claim."""
-        self._claiming = asyncio.create_task(self._claim_all(), name="claims runs")
+        """Begin to claim, unless it may execute none."""
+        if self._config.concurrency:
+            self._claiming = asyncio.create_task(self._claim_all(), name="claims runs")
 
     def wake(self, after_s: float = 0) -> None:
         """Say that there is a run that may run now, or in so many seconds."""
