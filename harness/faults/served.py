@@ -4,7 +4,7 @@ import asyncio
 import signal
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -16,7 +16,8 @@ from langgraph_sdk.client import LangGraphClient
 from harness.config import without_pytest
 from harness.errors import HarnessError
 
-_COMMAND: Final = (sys.executable, "-c", "from harness.cli import main; main()", "serve")
+SERVE: Final = (sys.executable, "-c", "from harness.cli import main; main()", "serve")
+"""The command that serves."""
 _OWN: Final = ("DATABASE_", "HARNESS_JWT_", "HARNESS_MODEL")
 """Variables that are set or left out here, whatever the environment of this process has."""
 _LAST_WORDS: Final = 4_000
@@ -49,6 +50,7 @@ class Served:
         arguments: More of `harness serve`.
         settings: Environment variables.
         within_s: Seconds for each start and each end.
+        command: What to start instead of `harness serve`, which takes its arguments.
     """
 
     def __init__(
@@ -58,6 +60,7 @@ class Served:
         graphs: Path | None = None,
         settings: Mapping[str, str] | None = None,
         within_s: float = 30.0,
+        command: Sequence[str] = SERVE,
     ) -> None:
         self._environ = {
             name: value for name, value in without_pytest().items() if not name.startswith(_OWN)
@@ -66,7 +69,7 @@ class Served:
             self._environ |= {"DATABASE_REQUIRED": "true", "DATABASE_URL": database_url}
         self._environ |= settings or {}
         self._arguments = [*arguments, *(() if graphs is None else ("--config", str(graphs)))]
-        self._within_s = within_s
+        self._within_s, self._command = within_s, command
         self._log = tempfile.TemporaryFile("a+")  # noqa: SIM115 -- closed when it is left
         self._port = 0
         self._process: asyncio.subprocess.Process | None = None
@@ -113,7 +116,7 @@ class Served:
             ServerSilent: It was not ready in time.
         """
         self._process = process = await asyncio.create_subprocess_exec(
-            *_COMMAND,
+            *self._command,
             *("--port", str(self._port)),
             *self._arguments,
             env=self._environ,

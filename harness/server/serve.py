@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import sys
+from collections.abc import Sequence
 from types import FrameType
 from typing import Final, NoReturn
 
@@ -26,6 +27,7 @@ from harness.server.dispatch import Dispatcher
 from harness.server.execution.executor import Executor
 from harness.server.graphs import Graphs, load_graphs, system_assistant_id
 from harness.server.health import Probe
+from harness.server.http import Route
 from harness.server.metrics import Metrics
 from harness.server.routes import ROUTES
 from harness.server.services import Services
@@ -41,7 +43,9 @@ _SENDING_S: Final = 0.1
 _ENDING: Final = (signal.SIGTERM, signal.SIGINT)
 
 
-def serve(config: ServerConfig, database: DatabaseConfig) -> NoReturn:
+def serve(
+    config: ServerConfig, database: DatabaseConfig, *, routes: Sequence[Route] = ROUTES
+) -> NoReturn:
     """Serve until a signal ends the process; does not return.
 
     SIGTERM and SIGINT end it within the grace period: runs are handed back, streams and the
@@ -50,6 +54,7 @@ def serve(config: ServerConfig, database: DatabaseConfig) -> NoReturn:
     Args:
         config: How to listen.
         database: What to store in; without a URL, memory.
+        routes: What is served.
 
     Raises:
         ConfigError: The port is taken, or a graph or a key cannot be used.
@@ -67,7 +72,7 @@ def serve(config: ServerConfig, database: DatabaseConfig) -> NoReturn:
     listen(
         config.host,
         port,
-        ROUTES,
+        routes,
         dispatcher=lambda: server.dispatcher,
         on_start=server.start,
         on_end=server.end,

@@ -26,7 +26,7 @@ def run_example(folder: Path, *arguments: str) -> str:
 
 
 def test_contract_of_another_storage(tmp_path: Path) -> None:
-    """A storage, a LangGraph store and a checkpointer of its own go through, without any server."""
+    """A storage, a server's URL, a LangGraph store and a checkpointer of its own go through."""
     output = run_example(tmp_path, "-m", "not postgres", "-v")
     assert "TestAuditedItems::test_journal PASSED" in output
     assert "TestAuditedNamespaces::" in output
@@ -34,6 +34,7 @@ def test_contract_of_another_storage(tmp_path: Path) -> None:
     assert "TestStore::test_numbers_compare_as_numbers PASSED" in output
     assert "TestStore::test_what_comes_out_is_a_copy XFAIL" in output
     assert "TestSaverHistory::" in output
+    assert "TestServersNamespaces::test_max_depth PASSED" in output
     assert "[postgres]" not in output
 
 
