@@ -21,6 +21,7 @@ class Serving(Served):
     """
 
     def __init__(self, database_url: str | None = None, *arguments: str, **settings: str) -> None:
+        self.database_url = database_url
         super().__init__(
             database_url, *arguments, graphs=None if arguments else GRAPHS, settings=settings
         )

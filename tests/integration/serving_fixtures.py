@@ -9,6 +9,7 @@ import pytest_asyncio
 from langgraph_sdk.client import LangGraphClient
 
 from harness.database import ScratchDatabases
+from tests.integration import owners
 from tests.integration.serving import Serving
 
 _SHOWN: Final = 4_000
@@ -16,17 +17,24 @@ _SHOWN: Final = 4_000
 
 
 class Servers:
-    """Servers without settings, each started when it is first asked for."""
+    """Servers of some settings in one place, each started when it is first asked for.
 
-    def __init__(self, stack: contextlib.AsyncExitStack) -> None:
-        self._stack = stack
-        self._running: dict[bool, Serving] = {}
+    Args:
+        stack: What they end with.
+        scratch: Where their databases are made; None: they store in memory.
+    """
 
-    async def get(self, scratch: ScratchDatabases | None) -> Serving:
-        """Return the one that stores there."""
-        key = scratch is None
+    def __init__(
+        self, stack: contextlib.AsyncExitStack, scratch: ScratchDatabases | None = None
+    ) -> None:
+        self._stack, self._scratch = stack, scratch
+        self._running: dict[object, Serving] = {}
+
+    async def get(self, settings: dict[str, str]) -> Serving:
+        """Return the one that has these settings."""
+        key = tuple(sorted(settings.items()))
         if key not in self._running:
-            self._running[key] = await started(self._stack, scratch)
+            self._running[key] = await started(self._stack, self._scratch, **settings)
         return self._running[key]
 
 
@@ -45,7 +53,7 @@ def pytest_runtest_makereport(
     """Show what the server has logged with a test that failed."""
     report = yield
     server: Any = getattr(item, "funcargs", {}).get("server")
-    if report.failed and isinstance(server, Serving):
+    if report.failed and report.when == "call" and isinstance(server, Serving):
         report.sections.append(("Log of the server", server.failures()[-_SHOWN:]))
     return report
 
@@ -62,23 +70,37 @@ def scratch(request: pytest.FixtureRequest) -> Iterator[ScratchDatabases | None]
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def servers() -> AsyncIterator[Servers]:
-    """The servers that modules share; they end with the run."""
+async def memory_servers() -> AsyncIterator[Servers]:
+    """The servers in memory that modules share; they end with the run."""
     async with contextlib.AsyncExitStack() as stack:
         yield Servers(stack)
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def postgres_servers(scratch_databases: ScratchDatabases) -> AsyncIterator[Servers]:
+    """The servers on Postgres that modules share; they end before their databases do."""
+    async with contextlib.AsyncExitStack() as stack:
+        yield Servers(stack, scratch_databases)
+
+
+@pytest.fixture(scope="module")
+def servers(scratch: ScratchDatabases | None, request: pytest.FixtureRequest) -> Servers:
+    """The servers that share a place."""
+    name = "memory_servers" if scratch is None else "postgres_servers"
+    return cast("Servers", request.getfixturevalue(name))
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def server(
     scratch: ScratchDatabases | None, servers: Servers, request: pytest.FixtureRequest
 ) -> AsyncIterator[Serving]:
-    """A server in memory or on Postgres.
+    """A server in memory or on Postgres, with or without tokens.
 
-    A module that sets `SETTINGS`, environment variables, has one of its own.
+    A module that sets other `SETTINGS`, environment variables, has one of its own.
     """
     settings: dict[str, str] = getattr(request.module, "SETTINGS", {})
-    if not settings:
-        yield await servers.get(scratch)
+    if settings in ({}, owners.SETTINGS):
+        yield await servers.get(settings)
         return
     async with contextlib.AsyncExitStack() as stack:
         yield await started(stack, scratch, **settings)
