@@ -77,11 +77,12 @@ def _raw(request: Any) -> Raw:
 
 
 def _response(robyn: Any, reply: Reply | StreamReply) -> Any:
-    if isinstance(reply, StreamReply):
-        return robyn.StreamingResponse(
-            reply.pieces, headers=robyn.Headers(dict(reply.headers)), media_type=reply.media_type
-        )
     headers = dict(reply.headers)
+    if isinstance(reply, StreamReply):
+        headers["Content-Type"] = reply.media_type  # which Robyn sets for event streams only
+        return robyn.StreamingResponse(
+            reply.pieces, headers=robyn.Headers(headers), media_type=reply.media_type
+        )
     text = ""
     if reply.status != HTTPStatus.NO_CONTENT:
         if isinstance(reply.body, str) and "Content-Type" in headers:

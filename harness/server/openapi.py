@@ -18,6 +18,14 @@ JsonSchema = dict[str, Any]
 _REF: Final = "#/components/schemas/{model}"
 _PARAMETER: Final = re.compile(r"\{(\w+)\}")
 _BEARER: Final = "bearer"
+_SELECT: Final = "select"
+"""The field of a body or a query that says which fields of the answer are shown."""
+_EVENTS: Final = "text/event-stream"
+_EVENT: Final[JsonSchema] = {
+    "type": "object",
+    "description": "Each event of the stream; its data are JSON.",
+    "properties": {name: {"type": "string"} for name in ("event", "data", "id")},
+}
 
 
 def with_document(routes: Sequence[Route]) -> tuple[Route, ...]:
@@ -82,6 +90,13 @@ class _Schemas:
         """Return the schema of a type, mostly a reference."""
         return self._found[kind, mode]
 
+    def of_some_fields(self, schema: JsonSchema) -> JsonSchema:
+        """Return what a schema, or that of a list's items, is where callers select fields."""
+        if "items" in schema:
+            return {**schema, "items": self.of_some_fields(schema["items"])}
+        model = self.components[schema["$ref"].rpartition("/")[2]]
+        return {name: value for name, value in model.items() if name != "required"}
+
 
 def _operation(route: Route, schemas: _Schemas, *, authenticates: bool) -> JsonSchema:
     group = route.handler.__module__.rpartition(".")[2]
@@ -140,8 +155,13 @@ def _responses(route: Route, schemas: _Schemas, *, authenticates: bool) -> JsonS
         if headers:
             reply["headers"] = headers
         if kind is not None:
+            media_type = _media_type(route, kind)
             schema = schemas.of(kind, "serialization")
-            reply["content"] = {_media_type(route, kind): {"schema": schema}}
+            if media_type == _EVENTS:
+                schema = _EVENT
+            elif _SELECT in {**route.body.model_fields, **route.query.model_fields}:
+                schema = schemas.of_some_fields(schema)
+            reply["content"] = {media_type: {"schema": schema}}
         described[str(status)] = reply
     for status in sorted({*route.fails, *_may_fail(route, authenticates=authenticates)}):
         described.setdefault(
@@ -172,4 +192,4 @@ def _media_type(route: Route, kind: Any) -> str:
         return "application/json"
     answers = get_type_hints(route.handler)["return"]
     streams = answers is StreamReply or StreamReply in get_args(answers)
-    return "text/event-stream" if streams else "text/plain"
+    return _EVENTS if streams else "text/plain"
