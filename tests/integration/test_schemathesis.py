@@ -29,9 +29,9 @@ from tests.integration.serving import Serving
 pytest_plugins = ("tests.integration.serving_fixtures",)
 SETTINGS = owners.SETTINGS
 
-EXAMPLES: Final = max(settings.default.max_examples // 10, 1)
+EXAMPLES: Final = max(settings().max_examples // 10, 1)
 """Requests of each kind that are sent to each route."""
-SECRET: Final = "only-bob-knows-this"
+MARK: Final = "only-bob-knows-this"
 YEARLY: Final = "0 4 1 1 *"
 MOST_S: Final = 0.01
 """Longest delay of a run: whoever waits for it, or reads its stream, is to see its end."""
@@ -122,10 +122,12 @@ def bob(server: Serving) -> Iterator[Caller]:
 @pytest.fixture(scope="module")
 def his(bob: Caller) -> Ids:
     """What is his."""
-    return bob.plant(SECRET)
+    return bob.plant(MARK)
 
 
-def cases(operation: APIOperation[Any, Any, Any, Any], ids: list[Ids]) -> st.SearchStrategy[Case]:
+def cases(
+    operation: APIOperation[Any, Any, Any, Any], ids: list[Ids]
+) -> st.SearchStrategy[Case[Any]]:
     """Return requests that are in order and others, for what is there and for what is not."""
     parameters = [each.name for each in operation.path_parameters]
     known = [{name: each[name] for name in parameters if name in each} for each in ids]
@@ -164,15 +166,15 @@ def test_no_request_fails_the_server(
         whose=st.sampled_from([mine, his, None]),
         graph=st.sampled_from(GRAPHS),
     )
-    def ask(case: Case, whose: Ids | None, graph: str) -> None:
+    def ask(case: Case[Any], whose: Ids | None, graph: str) -> None:
         case.body = aimed(case.body, whose, graph)
         sent = case.as_transport_kwargs(base_url=alice.url)
         sent["headers"] = {**sent["headers"], "Authorization": alice.headers["Authorization"]}
         with alice.request(**sent, timeout=30, stream=route.path == ENDLESS) as answer:
             if route.path == ENDLESS and answer.status_code == 200:
                 return  # nothing comes until a run is made
-            assert SECRET not in answer.text
-            assert SECRET not in str(answer.headers)
+            assert MARK not in answer.text
+            assert MARK not in str(answer.headers)
             case.validate_response(answer, checks=CHECKS)
 
     ask()

@@ -1,6 +1,6 @@
 """What must hold where servers of this kind have failed, asked of one caller's server.
 
-Each number is a line of `harness.contract.promises`; other files hold what belongs to their subject.
+Each number is one of `harness.contract.promises`; what belongs to a subject is in its own file.
 """
 
 import asyncio
@@ -57,9 +57,10 @@ class TestHistory:
         kept = [one["values"] for one in history[::-1] if one["metadata"]["source"] == "loop"]
         assert kept == streamed
         for n, one in enumerate(history):
-            assert await client.threads.get_history(
-                thread_id, limit=100, before=one["checkpoint"]
-            ) == (history[n + 1 :])
+            assert (
+                await client.threads.get_history(thread_id, limit=100, before=one["checkpoint"])
+                == (history[n + 1 :])
+            )
 
 
 class TestIdentity:

@@ -76,6 +76,7 @@ class Reader:
 class TestOnPostgres:
     """Nothing stays running or busy, and no step is done twice (invariants 8, 25 and 28)."""
 
+    @pytest.mark.invariant(8, 25, 28)
     @pytest.mark.parametrize("how", ENDS)
     async def test_runs_go_on(self, database_url: str, how: str) -> None:
         """Those that are executed, those that wait behind them, and those that wait for a human."""
