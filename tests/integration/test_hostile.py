@@ -8,6 +8,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
+from harness.faults.served import ServerEnded
 from harness.models import SYSTEM
 from tests.integration import owners
 from tests.integration.owners import token_of
@@ -269,3 +270,30 @@ async def test_nothing_of_it_is_logged_as_a_failure(server: Serving) -> None:
     assert token.rpartition(".")[2] not in log
     assert "Traceback" not in log
     assert '"status": 500' not in log
+
+
+class TestBrokenRequests:
+    """Connections that end too early, and bodies that are no HTTP."""
+
+    async def test_who_leaves_in_the_middle_of_a_body(self, server: Serving) -> None:
+        """Half a body, or half a chunk of one, and the connection breaks: nothing comes of it."""
+        for head, body in (
+            ("Content-Length: 1000", "abc"),
+            ("Transfer-Encoding: chunked", "5\r\nab"),
+        ):
+            host, _, port = server.url.removeprefix("http://").partition(":")
+            _, writer = await asyncio.open_connection(host, int(port))
+            writer.write(f"POST /threads HTTP/1.1\r\nHost: x\r\n{head}\r\n\r\n{body}".encode())
+            await writer.drain()
+            writer.transport.abort()
+            assert (await server.http().get("/ok")).status_code == 200
+
+    @pytest.mark.xfail(
+        strict=True, raises=ServerEnded, reason="Robyn 0.88 panics, which ends the process"
+    )
+    async def test_a_chunk_of_no_length(self) -> None:
+        """What breaks the rules of HTTP breaks its own connection and no other."""
+        chunk = b"POST /threads HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nZ\r\n"
+        async with Serving() as server:
+            await spoken(server, chunk)
+            assert (await server.http().get("/ok")).status_code == 200
