@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 Area = Literal["state", "identity", "items", "runs", "crons", "lifecycle", "langgraph"]
-Asked = Literal["contract", "database", "process", "langgraph", "later"]
+Asked = Literal["contract", "database", "process", "langgraph", "server"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class Promise:
     asked: Asked
     """Where it is asked today: of any storage (`contract`), of a Postgres server and its schema
     (`database`), of graphs in processes and on servers that are killed (`process`), of LangGraph's
-    savers and stores beside ours (`langgraph`), or only once there is a server (`later`)."""
+    savers and stores beside ours (`langgraph`), or only of a server, over HTTP (`server`)."""
 
 
 def _table(area: Area, *rows: tuple[int, Asked, str]) -> dict[int, Promise]:
@@ -33,7 +33,7 @@ PROMISES: Final[dict[int, Promise]] = {
         "state",
         (1, "process", "after n turns the state holds 2n messages, in order"),
         (2, "contract", "each history entry holds the state as it was then"),
-        (3, "later", "a run's first values event shows the state before it"),
+        (3, "server", "a run's first values event shows the state before it"),
         (4, "contract", "a checkpoint id is stable, heads the history, and works as `before`"),
         (5, "contract", "history honours its limit, and an unknown `before` has one answer"),
         (6, "contract", "nobody reads or writes another owner's state, history or snapshots"),
@@ -55,7 +55,7 @@ PROMISES: Final[dict[int, Promise]] = {
         (16, "contract", "JSON values keep their types; canonical forms are the same everywhere"),
         (17, "contract", "what cannot be stored is refused alike before anything is written"),
         (18, "contract", "overwriting has one rule for metadata and timestamps"),
-        (19, "later", "percent-encoded namespaces and keys round-trip over HTTP"),
+        (19, "server", "percent-encoded namespaces and keys round-trip over HTTP"),
         (20, "contract", "one bad write among many good ones fails alone"),
         (21, "contract", "time to live is kept to the second; the expired is never returned"),
         (22, "contract", "paging through equal timestamps shows each row once"),
@@ -63,15 +63,15 @@ PROMISES: Final[dict[int, Promise]] = {
     ),
     **_table(
         "runs",
-        (24, "later", "a failed run is stored as error, and the next run works"),
-        (25, "later", "every run reaches a terminal state"),
+        (24, "server", "a failed run is stored as error, and the next run works"),
+        (25, "server", "every run reaches a terminal state"),
         (26, "contract", "a cancelled run is terminal, and a terminal status never changes"),
         (27, "contract", "of concurrent `reject` runs on a thread exactly one wins"),
-        (28, "later", "after kill -9 nothing stays running or busy"),
-        (29, "later", "the route table and the OpenAPI document are one list"),
-        (30, "later", "message deltas add up to the final text"),
-        (31, "later", "two readers of a run both get every event, also after reconnecting"),
-        (32, "later", "a stream holds no database connection while it waits"),
+        (28, "server", "after kill -9 nothing stays running or busy"),
+        (29, "server", "the route table and the OpenAPI document are one list"),
+        (30, "server", "message deltas add up to the final text"),
+        (31, "server", "two readers of a run both get every event, also after reconnecting"),
+        (32, "server", "a stream holds no database connection while it waits"),
     ),
     **_table(
         "crons",
@@ -86,7 +86,7 @@ PROMISES: Final[dict[int, Promise]] = {
         (38, "contract", "deleting a thread leaves nothing; a reused id starts empty"),
         (39, "contract", "twenty concurrent updates are twenty versions, nothing lost"),
         (40, "database", "many processes boot at once on an empty database, and all succeed"),
-        (41, "later", "a database that is down at boot is said so, never silently replaced"),
+        (41, "server", "a database that is down at boot is said so, never silently replaced"),
         (42, "contract", "200 concurrent requests queue for connections; none fails"),
         (43, "contract", "order, defaults and errors are the same in every backend"),
         (44, "contract", "large values are kept or refused clearly, alike everywhere"),
@@ -105,3 +105,18 @@ CONTRACT_PROMISES: Final[tuple[int, ...]] = tuple(
     promise.number for promise in PROMISES.values() if promise.asked == "contract"
 )
 """The promises that a storage alone can be asked about."""
+
+SERVER_PROMISES: Final[tuple[int, ...]] = (
+    *range(1, 6),
+    8,
+    10,
+    11,
+    13,
+    19,
+    *range(24, 33),
+    38,
+    39,
+    41,
+    42,
+)
+"""The promises that a running server is asked about over HTTP, whoever else is asked too."""

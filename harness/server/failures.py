@@ -21,6 +21,9 @@ from harness.server.http import Reply
 
 logger = logging.getLogger("harness.server")
 
+_LONGEST: Final = 1_000
+"""Characters of a detail: it may quote names out of the request."""
+
 
 class HttpError(HarnessError, RuntimeError):
     """The request cannot be answered."""
@@ -64,8 +67,8 @@ def reply_to(error: Exception) -> Reply:
 
 
 def told(status: int, detail: str, headers: Mapping[str, str] | None = None) -> Reply:
-    """Return the one form of an error; what it quotes may be no Unicode."""
-    text = detail.encode(errors="replace").decode()
+    """Return the one form of an error; what it quotes may be no Unicode, or very long."""
+    text = detail[:_LONGEST].encode(errors="replace").decode()
     return Reply(status=status, body={"detail": text}, headers=headers or {})
 
 

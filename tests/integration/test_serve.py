@@ -137,6 +137,7 @@ class TestItRefuses:
             "choose another with --port\n"
         )
 
+    @pytest.mark.invariant(41)
     async def test_a_required_database_that_is_not_there(self) -> None:
         """It never stores in memory instead; the password is not told."""
         environment = {"DATABASE_URL": NOWHERE, "DATABASE_REQUIRED": "true"}

@@ -1,6 +1,6 @@
 """What must hold where servers of this kind have failed, asked of one caller's server.
 
-Each number is a line of `harness.contract.promises`; other files hold what belongs to their subject.
+Each number is one of `harness.contract.promises`; what belongs to a subject is in its own file.
 """
 
 import asyncio

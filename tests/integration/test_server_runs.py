@@ -67,6 +67,7 @@ SLOW = {"steps": 1_000, "delay_s": 0.05}
 class TestConversations:
     """Threads remember, in memory too."""
 
+    @pytest.mark.invariant(1, 7)
     async def test_every_turn_is_there(self, client: LangGraphClient) -> None:
         """After n turns the values hold 2n messages, in order (invariants 1 and 7)."""
         thread_id = str(uuid4())
@@ -77,6 +78,7 @@ class TestConversations:
         assert humans(values) == [f"turn {turn}" for turn in range(4)]
         assert [m["type"] for m in values["messages"]] == ["human", "ai"] * 4
 
+    @pytest.mark.invariant(3)
     async def test_a_run_begins_with_what_was_before(self, client: LangGraphClient) -> None:
         """The first values event holds the state before the run, and its input (invariant 3)."""
         thread_id = str(uuid4())
@@ -85,6 +87,7 @@ class TestConversations:
         assert [p.event for p in parts][:2] == ["metadata", "values"]
         assert texts(parts[1].data) == [*texts(before), "second"]
 
+    @pytest.mark.invariant(8)
     async def test_a_human_answers_an_interrupt(self, client: LangGraphClient) -> None:
         """A run that asks ends as success; the answer goes on where it stopped (invariant 8)."""
         thread_id = str(uuid4())
@@ -166,6 +169,7 @@ class TestConversations:
 class TestEndings:
     """Every run reaches a terminal state, and none keeps its thread."""
 
+    @pytest.mark.invariant(24)
     async def test_a_failed_run_is_an_error_and_the_next_works(
         self, client: LangGraphClient
     ) -> None:
@@ -189,6 +193,7 @@ class TestEndings:
         )
         assert values["step"] == 2
 
+    @pytest.mark.invariant(25)
     async def test_background_runs_end(self, client: LangGraphClient) -> None:
         """More runs at once than are executed at once all end (invariant 25)."""
         runs = await asyncio.gather(
@@ -197,6 +202,7 @@ class TestEndings:
         ended = [await until(client, run, "success", "error") for run in runs]
         assert {run["status"] for run in ended} == {"success"}
 
+    @pytest.mark.invariant(26)
     async def test_cancel_stops_for_ever(self, client: LangGraphClient) -> None:
         """A cancelled run stops, is `interrupted`, and stays so (invariant 26)."""
         run = await run_on_new(client, "steps", SLOW)
@@ -281,6 +287,7 @@ class TestEndings:
 class TestManyOnOneThread:
     """What happens to a run on a thread that is busy."""
 
+    @pytest.mark.invariant(27)
     async def test_of_concurrent_rejects_one_wins(self, client: LangGraphClient) -> None:
         """The others are conflicts, whatever the timing (invariant 27)."""
         slow = await run_on_new(client, "steps", {})

@@ -85,6 +85,7 @@ class TestState:
         assert state["parent_checkpoint"]["thread_id"] == key
         assert state["created_at"].endswith("+00:00")
 
+    @pytest.mark.invariant(8)
     async def test_an_interrupt_is_told(self, client: LangGraphClient) -> None:
         """Task, interrupt and next are in the state, and what is asked with the thread (8)."""
         key = await a_question(client, "approval", {"action": "tidy up"})
@@ -104,6 +105,7 @@ class TestState:
         thread = await client.threads.get(key)
         assert (thread["status"], thread["interrupts"]) == ("idle", {})
 
+    @pytest.mark.invariant(8)
     async def test_subgraphs(self, client: LangGraphClient) -> None:
         """A subgraph's state is in its task where asked for, and can be read by its checkpoint."""
         key = await a_question(client, "nested", {"topic": "tea"})
@@ -194,6 +196,7 @@ class TestUpdate:
         state: Any = await client.threads.get_state(key)
         assert state["values"]["step"] == 7
 
+    @pytest.mark.invariant(39)
     async def test_concurrent_updates_lose_nothing(self, client: LangGraphClient) -> None:
         """Twenty at once are twenty checkpoints in a row, and twenty messages (invariant 39)."""
         key = await a_talk(client, "first")
@@ -231,6 +234,7 @@ class TestUpdate:
 class TestHistory:
     """States, newest first."""
 
+    @pytest.mark.invariant(2, 4)
     async def test_each_entry_is_the_state_of_then(self, client: LangGraphClient) -> None:
         """Values, ids and parents; read by id each is the same (invariants 2 and 4)."""
         key = await a_talk(client, "one", "two", "three")
@@ -245,6 +249,7 @@ class TestHistory:
             assert await client.threads.get_state(key, state["checkpoint"]) == state
         assert await client.threads.get_history(key) == history
 
+    @pytest.mark.invariant(5)
     async def test_get_and_post_agree(
         self, client: LangGraphClient, http: httpx.AsyncClient
     ) -> None:
@@ -265,6 +270,7 @@ class TestHistory:
                 assert answer.json() == wanted
             assert await client.threads.get_history(key, limit=limit, before=before) == wanted
 
+    @pytest.mark.invariant(5)
     async def test_nothing_comes_before_an_unknown_state(
         self, client: LangGraphClient, http: httpx.AsyncClient
     ) -> None:

@@ -78,6 +78,7 @@ async def reading(
 class TestModes:
     """Only what was asked for is sent (invariant 30)."""
 
+    @pytest.mark.invariant(30)
     @pytest.mark.parametrize("mode", EVENTS_OF)
     async def test_each_mode(self, client: LangGraphClient, mode: str) -> None:
         """The mode's events, behind one of metadata, and no others."""
@@ -86,6 +87,7 @@ class TestModes:
         assert set(parts[0].data) == {"run_id", "attempt"}
         assert {part.event for part in parts[1:]} == EVENTS_OF[mode]
 
+    @pytest.mark.invariant(30)
     async def test_several_modes(self, client: LangGraphClient) -> None:
         """All of them, interleaved as they happen."""
         modes = ["values", "updates", "messages-tuple", "events"]
@@ -97,6 +99,7 @@ class TestModes:
         parts = await streamed(client, "talk", {"times": 5}, stream_mode="custom")
         assert [part.data["number"] for part in parts[1:]] == [*range(5)]
 
+    @pytest.mark.invariant(30)
     async def test_tokens_of_every_node_add_up(self, client: LangGraphClient) -> None:
         """The deltas of each node's message are its text (invariant 30)."""
         parts = await streamed(client, "agent", SAID, stream_mode=["messages-tuple", "values"])
@@ -184,6 +187,7 @@ class TestWire:
 class TestReaders:
     """Several readers, and readers who come back (invariant 31)."""
 
+    @pytest.mark.invariant(31)
     async def test_everybody_gets_everything(self, client: LangGraphClient) -> None:
         """Readers of one run who come at different times have the same events in the end."""
         run = await create(client, "steps", {"steps": 10, "delay_s": 0.05}, stream_mode="updates")
@@ -193,6 +197,7 @@ class TestReaders:
         assert second == await first
         assert [data["step"]["step"] for _, data in second if "step" in data] == [*range(1, 11)]
 
+    @pytest.mark.invariant(31)
     async def test_a_reader_comes_back(self, client: LangGraphClient) -> None:
         """With the id of the last event that it has, it misses none and gets none twice."""
         thread_id = str(uuid4())

@@ -77,6 +77,7 @@ class TestThreads:
         assert made["created_at"].endswith("+00:00")
         assert await alice.threads.get(made["thread_id"]) == made
 
+    @pytest.mark.invariant(10, 11)
     async def test_ids_are_the_callers(self, alice: LangGraphClient, bob: LangGraphClient) -> None:
         """An id is honoured, and taken afterwards, for everybody (invariants 10 and 11)."""
         thread_id = str(uuid4())
@@ -91,6 +92,7 @@ class TestThreads:
                 await bob.threads.create(thread_id=thread_id, if_exists=if_exists)
         assert await alice.threads.get(thread_id) == made
 
+    @pytest.mark.invariant(12)
     async def test_metadata_merges(self, alice: LangGraphClient) -> None:
         """Shallowly; null stays, what is nested is replaced, and so is no owner (invariant 12)."""
         thread = await alice.threads.create(metadata={"a": {"b": 1}, "c": 1})
@@ -104,6 +106,7 @@ class TestThreads:
         found = await alice.threads.get(key)
         assert found["metadata"] == {"a": {"d": 2}, "c": None, "e": 5, "owner": "alice"}
 
+    @pytest.mark.invariant(39)
     async def test_concurrent_changes_lose_nothing(self, alice: LangGraphClient) -> None:
         """Twenty keys at once are twenty keys (invariant 39)."""
         key = (await alice.threads.create())["thread_id"]
@@ -111,6 +114,7 @@ class TestThreads:
         metadata: Any = (await alice.threads.get(key))["metadata"]
         assert metadata == {"owner": "alice", **{f"k{n}": n for n in range(20)}}
 
+    @pytest.mark.invariant(38)
     async def test_deletion_leaves_nothing(self, alice: LangGraphClient) -> None:
         """State, history and runs are gone, and a reused id starts empty (invariant 38)."""
         key = await a_talk(alice, "one", "two")
@@ -125,6 +129,7 @@ class TestThreads:
         assert await alice.threads.get_history(key) == []
         assert await alice.runs.list(key) == []
 
+    @pytest.mark.invariant(38)
     async def test_deletion_of_a_busy_thread(self, alice: LangGraphClient) -> None:
         """What is executed there is stopped, and leaves nothing either (invariant 38)."""
         key = (await alice.threads.create())["thread_id"]
@@ -153,6 +158,7 @@ class TestThreads:
         with pytest.raises(NotFoundError):
             await alice.threads.get(key)
 
+    @pytest.mark.invariant(19)
     async def test_percent_encoding(self, alice: LangGraphClient, http: httpx.AsyncClient) -> None:
         """Paths and queries mean what they decode to (invariant 19)."""
         key = await a_talk(alice, "one")
@@ -321,6 +327,7 @@ class TestCopies:
                 await alice.threads.get(key)
 
 
+@pytest.mark.invariant(6)
 @pytest.mark.parametrize("graph", ["agent", None])
 async def test_another_owner_sees_nothing(
     alice: LangGraphClient, bob: LangGraphClient, graph: str | None

@@ -2,36 +2,119 @@
 
 import asyncio
 import secrets
-import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 from uuid import uuid4
 
-import jwt
 import psycopg
 import pytest
 from langgraph_sdk.client import LangGraphClient
-from langgraph_sdk.errors import NotFoundError
+from langgraph_sdk.errors import ConflictError, NotFoundError
 
+from tests.integration import owners
+from tests.integration.owners import token_of
 from tests.integration.serving import Serving
 
-pytestmark = pytest.mark.postgres
+pytestmark = [pytest.mark.postgres, pytest.mark.invariant(13, 42)]
 
 USERS = 200
+CLIENTS = 4
+"""Each is shared by many users, and so are its connections."""
 POOL = 10
-SECRET = secrets.token_hex(32)
+NOTES = ["notes"]
+
+TABLES = """
+    SELECT 'thread', owner, metadata ->> 'owner', thread_id::text FROM langgraph_server.threads
+    UNION ALL
+    SELECT 'run', owner, metadata ->> 'owner', thread_id::text FROM langgraph_server.runs
+    UNION ALL
+    SELECT 'assistant', owner, metadata ->> 'owner', name FROM langgraph_server.assistants
+    WHERE owner <> 'system'
+    UNION ALL
+    SELECT 'note', owner, owner, value ->> 'of' FROM langgraph_server.store_items
+    WHERE namespace = ARRAY['notes']
+    UNION ALL
+    SELECT 'fact', owner, owner, split_part(value ->> 'fact', ' ', 1)
+    FROM langgraph_server.store_items WHERE namespace <> ARRAY['notes']
+    UNION ALL
+    SELECT DISTINCT 'checkpoint', metadata ->> 'user_id', metadata ->> 'user_id', thread_id
+    FROM checkpoints
+"""
+"""Of each row: what it is, its owner, the owner that its readers see, and whose it should be."""
 
 
-def client_of(server: Serving, user: str) -> LangGraphClient:
-    """Return a client that shows the user's token."""
-    claims = {"sub": user, "exp": int(time.time()) + 600}
-    return server.client(jwt.encode(claims, SECRET, algorithm="HS256"))
+@dataclass
+class User:
+    """Somebody who does everything that there is to do, and looks at what comes of it."""
+
+    name: str
+    client: LangGraphClient
+    thread_id: str = field(default_factory=lambda: str(uuid4()))
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """What says whose requests these are."""
+        return {"Authorization": f"Bearer {token_of(self.name)}"}
+
+    async def live(self) -> None:
+        """Talk, keep a note under the name that everybody uses, and make an assistant.
+
+        Every answer must be about this user, and about nobody else.
+        """
+        client, headers, remembered = self.client, self.headers, f"{self.name} was here"
+        values: Any = await client.runs.wait(
+            self.thread_id,
+            "memory",
+            input=said(f"Remember that {remembered}."),
+            if_not_exists="create",
+            headers=headers,
+        )
+        assert len(values["messages"]) == 2
+        await client.store.put_item(NOTES, "mine", {"of": self.name}, headers=headers)
+        await client.assistants.create("agent", name=self.name, headers=headers)
+        stream = client.runs.stream(
+            self.thread_id, "memory", input=said("What do you know?"), headers=headers
+        )
+        *_, last = [part async for part in stream]
+        answer = last.data["messages"][-1]["content"]
+        assert remembered in answer
+        assert answer.count("was here") == 1
+
+        state: Any = await client.threads.get_state(self.thread_id, headers=headers)
+        assert state["values"] == last.data
+        note = await client.store.get_item(NOTES, "mine", headers=headers)
+        assert note["value"] == {"of": self.name}
+        [thread] = await client.threads.search(headers=headers)
+        assert thread["thread_id"] == self.thread_id
+        assert dict(thread["metadata"] or {})["owner"] == self.name
+
+    async def intrude(self, other: "User") -> None:
+        """Try to read, write and take what is another's."""
+        client, headers = self.client, self.headers
+        for call in (
+            client.threads.get_state(other.thread_id, headers=headers),
+            client.threads.get_history(other.thread_id, headers=headers),
+            client.runs.list(other.thread_id, headers=headers),
+            client.runs.create(other.thread_id, "agent", input={}, headers=headers),
+            client.threads.delete(other.thread_id, headers=headers),
+        ):
+            with pytest.raises(NotFoundError):
+                await call
+        with pytest.raises(ConflictError):
+            await client.threads.create(thread_id=other.thread_id, headers=headers)
+
+
+def said(text: str) -> dict[str, Any]:
+    """Return an input of one message."""
+    return {"messages": [{"role": "user", "content": text}]}
 
 
 @asynccontextmanager
 async def watching(url: str) -> AsyncIterator[list[int]]:
-    """Count the database's connections, over and over, for the length of the block."""
+    """Count the database's other connections, over and over, for the length of the block."""
     counts: list[int] = []
     async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
 
@@ -53,84 +136,26 @@ async def watching(url: str) -> AsyncIterator[list[int]]:
             await asyncio.gather(watcher, return_exceptions=True)
 
 
-async def converse(client: LangGraphClient, user: str) -> str:
-    """Have something remembered for the user, and ask for it; return the thread."""
-    thread_id = str(uuid4())
-    values: Any = await client.runs.wait(
-        thread_id, "memory", input=said(f"Remember that {user} was here."), if_not_exists="create"
-    )
-    assert len(values["messages"]) == 2
-    stream = client.runs.stream(thread_id, "memory", input=said("What do you know?"))
-    *_, last = [part async for part in stream]
-    answer = last.data["messages"][-1]["content"]
-    assert f"{user} was here" in answer
-    assert answer.count("was here") == 1
-    return thread_id
-
-
-def said(text: str) -> dict[str, Any]:
-    """Return an input of one message."""
-    return {"messages": [{"role": "user", "content": text}]}
-
-
 async def test_everybody_at_once(database_url: str) -> None:
-    """No error, nothing under the wrong owner, no connection beyond the pool (13 and 42)."""
-    settings = {"HARNESS_JWT_SECRET": SECRET, "DATABASE_POOL_MAX_SIZE": str(POOL)}
+    """No error, nothing under the wrong owner, and the pool used but never exceeded."""
+    settings = {**owners.SETTINGS, "DATABASE_POOL_MAX_SIZE": str(POOL)}
     async with Serving(database_url, **settings) as server:
-        users = [f"user{number:03}" for number in range(USERS)]
-        clients = [client_of(server, user) for user in users]
+        clients = [server.client() for _ in range(CLIENTS)]
+        users = [User(f"user{n:03}", clients[n % CLIENTS]) for n in range(USERS)]
         async with watching(database_url) as connections:
-            threads = await asyncio.gather(
-                *(converse(client, user) for client, user in zip(clients, users, strict=True))
-            )
-        assert max(connections) <= POOL
-        with pytest.raises(NotFoundError):
-            await clients[0].runs.list(threads[1])
-        with pytest.raises(NotFoundError):
-            await clients[0].runs.create(threads[1], "agent", input={})
+            await asyncio.gather(*(user.live() for user in users))
+        assert 1 < max(connections) <= POOL
+        assert server.failures() == ""
+        some = secrets.SystemRandom().sample(users, 5)
+        await asyncio.gather(*(one.intrude(other) for one, other in pairwise(some)))
 
-    owner_of = dict(zip(threads, users, strict=True))
+    owner_of = {user.thread_id: user.name for user in users}
     async with await psycopg.AsyncConnection.connect(database_url) as connection:
-        cursor = await connection.execute(
-            "SELECT thread_id::text, owner, metadata ->> 'owner' FROM langgraph_server.threads"
-            " UNION ALL SELECT thread_id::text, owner, metadata ->> 'owner'"
-            " FROM langgraph_server.runs"
-            " UNION ALL SELECT DISTINCT thread_id, metadata ->> 'user_id', metadata ->> 'user_id'"
-            " FROM checkpoints"
-        )
-        rows = await cursor.fetchall()
-        assert len(rows) == USERS * (1 + 2 + 1)
-        assert all(owner_of[thread_id] == owner == stamp for thread_id, owner, stamp in rows)
-        cursor = await connection.execute(
-            "SELECT owner, value ->> 'fact' FROM langgraph_server.store_items"
-        )
-        items = await cursor.fetchall()
-        assert len(items) == USERS
-        assert all(fact.startswith(f"{owner} was here") for owner, fact in items)
-
-
-async def test_streams_hold_no_connection(database_url: str) -> None:
-    """With more open streams than connections, others are answered (invariant 32)."""
-    settings = {"DATABASE_POOL_MAX_SIZE": "2", "DATABASE_POOL_TIMEOUT_S": "1"}
-    async with Serving(database_url, **settings) as server:
-        client = server.client()
-
-        async def read(begun: asyncio.Event) -> int:
-            count = 0
-            async for part in client.runs.stream(
-                str(uuid4()),
-                "talk",
-                input={"times": 2, "delay_s": 1.5},
-                if_not_exists="create",
-                stream_mode="custom",
-            ):
-                count += part.event == "custom"
-                begun.set()
-            return count
-
-        beginnings = [asyncio.Event() for _ in range(15)]
-        readers = [asyncio.create_task(read(begun)) for begun in beginnings]
-        await asyncio.gather(*(begun.wait() for begun in beginnings))
-        values: Any = await client.runs.wait(None, "steps", input={"steps": 1})
-        assert values["done"] == [1]
-        assert await asyncio.gather(*readers) == [2] * 15
+        rows = await (await connection.execute(TABLES)).fetchall()
+    kinds = [kind for kind, *_ in rows]
+    assert {kind: kinds.count(kind) for kind in kinds} == {
+        **dict.fromkeys(("thread", "assistant", "note", "fact", "checkpoint"), USERS),
+        "run": 2 * USERS,
+    }
+    wrong = [row for row in rows if not row[1] == row[2] == owner_of.get(row[3], row[3])]
+    assert wrong == []

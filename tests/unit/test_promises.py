@@ -8,7 +8,7 @@ import pytest
 import harness.contract
 from harness.contract import ALL
 from harness.contract.langgraph_store import LangGraphStoreContract
-from harness.contract.promises import CONTRACT_PROMISES, PROMISES
+from harness.contract.promises import CONTRACT_PROMISES, PROMISES, SERVER_PROMISES
 
 MARK = re.compile(r"\binvariant\(([\d, ]+)\)")
 
@@ -51,6 +51,20 @@ def test_every_other_promise_has_a_test_here(asked_of: str) -> None:
     marks = [m for file in (*tests, *contracts) for m in MARK.findall(file.read_text())]
     named = {int(number) for mark in marks for number in mark.split(",")}
     assert {p.number for p in PROMISES.values() if p.asked == asked_of} <= named
+
+
+def test_every_server_promise_is_asked_of_a_server() -> None:
+    """Each promise that a server can keep is named by a test that speaks HTTP to one."""
+    folder = Path(__file__).parents[1] / "integration"
+    tests = [*folder.glob("test_server_*.py"), folder / "test_openapi.py", folder / "test_serve.py"]
+    named = {
+        int(number)
+        for file in tests
+        for mark in MARK.findall(file.read_text())
+        for number in mark.split(",")
+    }
+    assert set(SERVER_PROMISES) <= named
+    assert {p.number for p in PROMISES.values() if p.asked == "server"} <= set(SERVER_PROMISES)
 
 
 def test_the_store_contract_stands_for_its_promise() -> None:
