@@ -1,6 +1,7 @@
 """Starts the server and ends it: one line when it is ready, one line when it cannot be."""
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -57,6 +58,8 @@ def serve(config: ServerConfig, database: DatabaseConfig) -> NoReturn:
     for number in _ENDING:
         signal.signal(number, _end_at_once)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    # Nothing of it is shown, and each line would look it up.
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     for chatty in ("robyn", "actix_server", "httpx"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     authenticator = Authenticator(config)
@@ -112,6 +115,8 @@ class _Server:
             _exit(1)
         self._dispatcher = Dispatcher(self._services, self._authenticator)
         await self._services.executor.start()
+        gc.collect()
+        gc.freeze()  # what is there now stays: every full collection would look through it
         self._announcing = asyncio.create_task(self._announce())
 
     async def end(self) -> None:
