@@ -35,6 +35,7 @@ from harness.analysis.words import counted, listed, milliseconds, tick_ms, times
 from harness.measure.records import Results
 from harness.measure.server_records import Checkpoints
 
+_BEHIND: Final = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1}
 _QUOTED: Final[dict[Moment, Quoted | None]] = {
     "wait": "wait",
     "first_event": "first_event",
@@ -187,18 +188,20 @@ def _quote(axes: Axes, quoted: Quoted, *, horizontal: bool) -> list[float]:
                 va="center",
                 fontsize=8,
                 color=readable(PURPLE),
+                bbox=_BEHIND,
             )
         else:
             axes.axvline(peer.high_ms, color=PURPLE, linewidth=1.4, linestyle=(0, (1, 1.5)))
             axes.annotate(
                 told,
-                (peer.high_ms, 0.12 + 0.18 * number),
+                (peer.high_ms, 0.93 - 0.17 * number),
                 xytext=(-4, 0),
                 textcoords="offset points",
                 va="center",
                 ha="right",
                 fontsize=8,
                 color=readable(PURPLE),
+                bbox=_BEHIND,
             )
     return [peer.high_ms for peer in peers_of(quoted)]
 
@@ -208,7 +211,7 @@ def _legend(axes: Axes) -> None:
     figure = axes.get_figure()
     if figure is not None:
         figure.legend(
-            handles=handles, loc="outside lower center", ncols=4, frameon=False, fontsize=9
+            handles=handles, loc="outside lower center", ncols=3, frameon=False, fontsize=9
         )
 
 

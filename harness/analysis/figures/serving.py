@@ -72,18 +72,17 @@ def served_creates(results: Results, workload: str = "create_sequential") -> Pic
             axes.axhline(y - 0.5, color=FAINT, linewidth=1)
     if workload == "create_sequential":
         most = max(most, *(peer.high_ms for peer in peers_of("create")))
-        for peer in peers_of("create"):
-            axes.axvspan(peer.low_ms, peer.high_ms, color=PURPLE, alpha=0.10, zorder=0, linewidth=0)
+        for number, peer in enumerate(peers_of("create")):
+            axes.axvspan(peer.low_ms, peer.high_ms, color=PURPLE, alpha=0.12, zorder=0, linewidth=0)
             axes.text(
-                (peer.low_ms + peer.high_ms) / 2,
-                -1.05,
-                f"quoted: {peer.name}".replace(", ", ",\n"),
-                ha="center",
+                peer.low_ms,
+                -1.5 + 0.55 * number,
+                f" {peer.name} (quoted)",
                 va="center",
                 fontsize=8.5,
                 color=readable(PURPLE),
             )
-    axes.set_ylim(len(rows) - 0.4, -1.6)
+    axes.set_ylim(len(rows) - 0.4, -1.9 if workload == "create_sequential" else -0.6)
     axes.set_xlim(0, most * 1.2)
     axes.xaxis.set_major_formatter(lambda value, _: tick_ms(value) if value else "0")
     axes.grid(axis="x")
