@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
+from matplotlib.ticker import LogLocator
 
 from harness.analysis.figures.serving import NOTHING
 from harness.analysis.peers import Quoted, peers_of
@@ -36,6 +37,8 @@ from harness.measure.records import Results
 from harness.measure.server_records import Checkpoints
 
 _BEHIND: Final = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1}
+_WIDE: Final = 40
+"""From which ratio of its ends an axis of half the width has ticks at powers of ten alone."""
 _QUOTED: Final[dict[Moment, Quoted | None]] = {
     "wait": "wait",
     "first_event": "first_event",
@@ -106,6 +109,8 @@ def turn_shares(results: Results, moment: Moment = "first_event") -> Picture:
             ends += _quote(axes, quoted, horizontal=False)
         axes.set_title(f"{counted(load, 'conversation')} at once" if load > 1 else "1 conversation")
         log_axis(axes.xaxis, min(ends) / 1.25, max(ends) * 1.25, tick_ms)
+        if max(ends) > _WIDE * min(ends):
+            axes.xaxis.set_major_locator(LogLocator())
         axes.set_ylim(0, 1.02)
         axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
         axes.grid(axis="y")
@@ -122,7 +127,7 @@ def served_turns(results: Results) -> Picture:
     if not many:
         return nothing(NOTHING)
     figure = picture(
-        turn_message(results, "wait"),
+        crowd_message(results),
         "Median time against conversations at once, with a pale band up to the 95 % quantile of "
         "the server's; both scales are logarithmic. Dashed: the same graph on the same "
         "checkpointer in process. Diamonds are quoted of other servers, and not measured here.",
@@ -154,6 +159,21 @@ def served_turns(results: Results) -> Picture:
         axes.grid(visible=True, axis="y")
     _legend(panels[-1])
     return figure
+
+
+def crowd_message(results: Results) -> str:
+    """Say how long the most conversations at once wait for their answers, here and in process."""
+    many = conversations_of(results)[-1]
+    parts = []
+    for store in STORES:
+        served = turn_times(results, "wait", many, Who("server", store, "raw"))
+        graph = turn_times(results, "wait", many, Who("process", store, None))
+        if served and graph:
+            parts.append(
+                f"{milliseconds(median(served))} in {store_name(store)} "
+                f"({milliseconds(median(graph))} in process)"
+            )
+    return f"{counted(many, 'conversation')} at once wait {listed(parts)}" if parts else NOTHING
 
 
 def turn_message(results: Results, moment: Moment) -> str:
@@ -188,7 +208,6 @@ def _quote(axes: Axes, quoted: Quoted, *, horizontal: bool) -> list[float]:
                 va="center",
                 fontsize=8,
                 color=readable(PURPLE),
-                bbox=_BEHIND,
             )
         else:
             axes.axvline(peer.high_ms, color=PURPLE, linewidth=1.4, linestyle=(0, (1, 1.5)))
