@@ -112,6 +112,10 @@ class Session:
         """How LangGraph's stores and ours answer, and how long they take; raises as `of`."""
         return await self.of("stores")
 
+    async def server(self) -> Results:
+        """How long the agent server takes over HTTP, and how its pool is used; raises as `of`."""
+        return await self.of("server")
+
     async def of(self, kind: Kind) -> Results:
         """Return the results of a measurement: the newest of the folder, or made now.
 

@@ -12,6 +12,7 @@ from harness.analysis.growth import growth_lines
 from harness.analysis.lines import Line, Mood
 from harness.analysis.restarts import restart_lines
 from harness.analysis.savers import saver_lines
+from harness.analysis.serving import serving_lines
 from harness.analysis.statistics import significant
 from harness.analysis.stores import our_store_fails, store_lines
 from harness.analysis.streaming import streaming_lines
@@ -132,5 +133,6 @@ _LINES: Final[Mapping[Kind, Callable[[Results], list[Line]]]] = {
     "savers": saver_lines,
     "growth": growth_lines,
     "stores": store_lines,
+    "server": serving_lines,
 }
 """What there is to say of the results of each measurement."""

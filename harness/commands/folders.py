@@ -34,6 +34,7 @@ NOTEBOOKS: Final = (
     Notebook("growth", "7_growth.ipynb", "growth"),
     Notebook("store differences", "8_store_differences.ipynb", "stores"),
     Notebook("restart", "9_restart.ipynb", "durability"),
+    Notebook("server latency", "10_server_latency.ipynb", "server"),
 )
 
 _ADVICE: Final = {

@@ -6,6 +6,7 @@ import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import unquote, unquote_plus
@@ -14,6 +15,7 @@ import orjson
 
 from harness.errors import InvalidInput
 from harness.server.auth import ANYBODY, Authenticator
+from harness.server.encoding import encode
 from harness.server.failures import HttpError, reply_to, told
 from harness.server.http import Call, Nothing, Reply, Route, Schema, StreamReply
 from harness.server.services import Services
@@ -93,7 +95,7 @@ class Dispatcher:
             "ms": round(1_000 * took_s, 2),
             "owner": owner,
         }
-        access.info(json.dumps(line))
+        access.info(encode(line))
 
     def _call(self, route: Route, raw: Raw, owner: str) -> Call[Any, Any]:
         try:
@@ -147,11 +149,16 @@ def _integer(text: str) -> int:
 
 def _query(kind: type[Schema], given: Mapping[str, Sequence[str]]) -> Schema:
     """Read a query; of a name that is given several times, a list takes all and others the last."""
-    lists = {
+    lists = _lists(kind)
+    return kind.model_validate(
+        {name: list(vs) if name in lists else vs[-1] for name, vs in given.items() if vs}
+    )
+
+
+@cache
+def _lists(kind: type[Schema]) -> frozenset[str]:
+    return frozenset(
         name
         for name, field in kind.model_fields.items()
         if "list" in str(field.annotation) or "tuple" in str(field.annotation)
-    }
-    return kind.model_validate(
-        {name: list(vs) if name in lists else vs[-1] for name, vs in given.items() if vs}
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final, Generic, Literal, TypeVar, get_args, get_type_hints
 
 from pydantic import BaseModel, ConfigDict
@@ -105,6 +106,7 @@ class Route:
         return (self.handler.__doc__ or "").strip().split("\n", 1)[0]
 
 
+@cache  # there are as many handlers as routes, and resolving hints takes as long as an echo
 def _types(handler: Handler) -> tuple[type[Schema], type[Schema]]:
     hints = get_type_hints(handler)
     hints.pop("return", None)

@@ -1,6 +1,7 @@
 """Starts the server and ends it: one line when it is ready, one line when it cannot be."""
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -67,6 +68,8 @@ def serve(
     if config.with_parent:
         Thread(target=_end_with_input, name="ends with its parent", daemon=True).start()
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    # Nothing of it is shown, and each line would look it up.
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     for chatty in ("robyn", "actix_server", "httpx"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     authenticator = Authenticator(config)
@@ -122,6 +125,8 @@ class _Server:
             _exit(1)
         self._dispatcher = Dispatcher(self._services, self._authenticator)
         await self._services.executor.start()
+        gc.collect()
+        gc.freeze()  # what is there now stays: every full collection would look through it
         self._announcing = asyncio.create_task(self._announce())
 
     async def end(self) -> None:

@@ -14,6 +14,8 @@ from harness.analysis.figures.ratios import ratios
 from harness.analysis.figures.restart import deaths
 from harness.analysis.figures.restarts import restart_times
 from harness.analysis.figures.savers import saver_connections, saver_ratios, saver_throughput
+from harness.analysis.figures.served_turns import served_turns, turn_shares
+from harness.analysis.figures.serving import served_creates, served_pool, served_ratios
 from harness.analysis.figures.stores import store_matrix, store_mix, store_timings
 from harness.analysis.figures.streaming import far_throughput, stream_ratios, turn_times
 from harness.analysis.figures.timings import create_timings, other_operations
@@ -34,6 +36,10 @@ __all__ = [
     "saver_connections",
     "saver_ratios",
     "saver_throughput",
+    "served_creates",
+    "served_pool",
+    "served_ratios",
+    "served_turns",
     "slowest_tests",
     "store_matrix",
     "store_mix",
@@ -42,6 +48,7 @@ __all__ = [
     "table_sizes",
     "thread_growth",
     "turn_cost",
+    "turn_shares",
     "turn_times",
     "waits",
     "yearly_growth",

@@ -2,7 +2,9 @@
 
 import asyncio
 import logging
+import math
 from collections.abc import Coroutine
+from functools import partial
 from time import monotonic
 from typing import Any, Final
 
@@ -59,6 +61,7 @@ class Executor:
         self._config, self._metrics = config, metrics
         self._free = asyncio.Semaphore(config.concurrency)
         self._woken = asyncio.Event()
+        self._owed = math.inf
         self._ending = False
         self._executions: dict[str, Execution] = {}
         self._cancelled: set[str] = set()
@@ -71,11 +74,18 @@ class Executor:
         if self._config.concurrency:
             self._claiming = asyncio.create_task(self._claim_all(), name="claims runs")
 
-    def wake(self, after_s: float = 0) -> None:
-        """Say that there is a run that may run now, or in so many seconds."""
+    def wake(self, after_s: float = 0, *, runs: float = math.inf) -> None:
+        """Say that there are runs that may run now, or in so many seconds.
+
+        Args:
+            after_s: When.
+            runs: How many, where that is known: no more claims are sent than that. By default they
+                are, until none finds a run.
+        """
         if after_s > 0:
-            asyncio.get_running_loop().call_later(after_s, self._woken.set)
+            asyncio.get_running_loop().call_later(after_s, partial(self.wake, runs=runs))
         else:
+            self._owed += runs
             self._woken.set()
 
     async def stop(self, grace_s: float) -> None:
@@ -208,25 +218,30 @@ class Executor:
                 pass
             if self._ending:
                 return
-            self._woken.clear()
+            owed, self._owed = self._owed, 0.0  # what comes meanwhile may come too late for it
             try:
                 claimed = await self._storage.runs.claim(lease_s=self._config.lease_s)
             except Exception as exc:  # noqa: BLE001 -- whatever is wrong, it may pass
                 logger.warning("no run can be claimed: %s", exc)
                 claimed = None
-            if claimed is None:
+            if claimed is not None:
+                self._owed += owed - 1
+                if claimed.run.run_id not in self._cancelled:
+                    await self._free.acquire()
+                    _spawn(self._execute(claimed), self._executing)
+            if self._owed < 1:
                 await self._rest()
-            elif claimed.run.run_id not in self._cancelled:
-                await self._free.acquire()
-                _spawn(self._execute(claimed), self._executing)
 
     async def _rest(self) -> None:
+        """Wait until there are runs, or it is time to look for them."""
         poll_s = min(_POLL_S, self._config.lease_s / 4)
+        self._owed = 0.0
+        self._woken.clear()
         try:
             async with asyncio.timeout(poll_s):
                 await self._woken.wait()
         except TimeoutError:
-            return
+            self._owed = math.inf
 
     async def _execute(self, claimed: ClaimedRun) -> None:
         run = claimed.run

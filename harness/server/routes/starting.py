@@ -87,7 +87,7 @@ async def create(
     run = await services.storage.runs.create(**asked, run_id=run_id, owner=owner)
     if run.multitask_strategy in ("interrupt", "rollback"):
         await _give_way(services, run, rollback=run.multitask_strategy == "rollback", owner=owner)
-    services.executor.wake(body.after_seconds or 0)
+    services.executor.wake(body.after_seconds or 0, runs=1)
     return run
 
 
@@ -97,8 +97,8 @@ async def create_many(call: Call[Any, Any], bodies: Sequence[StatelessBody]) -> 
     runs = await services.storage.runs.create_many(
         [_arguments(services, body, None) for body in bodies], owner=call.owner
     )
-    for after_s in {body.after_seconds or 0 for body in bodies}:
-        services.executor.wake(after_s)
+    for body in bodies:
+        services.executor.wake(body.after_seconds or 0, runs=1)
     return runs
 
 
