@@ -17,9 +17,11 @@ from harness.agents import GRAPHS
 from harness.agents.graph import Saver
 from harness.config import DatabaseConfig, ServerConfig
 from harness.database import Database, ScratchDatabases
-from harness.errors import Conflict, NotFound
+from harness.errors import Conflict, LeaseLost, NotFound
 from harness.models import SYSTEM, Run, Thread
 from harness.persistence import AgentStore, PooledSaver, memory_saver, setup_langgraph
+from harness.server.execution.channel import Channel
+from harness.server.execution.execution import Execution
 from harness.server.execution.executor import Executor
 from harness.server.graphs import Graphs, system_assistant_id
 from harness.server.metrics import Metrics
@@ -191,6 +193,30 @@ async def test_a_run_and_an_update_do_not_overlap(bench: Bench) -> None:
             said = [m["content"] for m in values["messages"] if m["type"] == "human"]
             assert sorted(said) == ["a run", *(["an update"] if was_written else [])]
         assert updated
+
+
+async def test_who_stood_still_writes_nothing(bench: Bench) -> None:
+    """A process that stopped beyond its lease leaves alone a run that another has taken up (28)."""
+    if not isinstance(bench.saver, PooledSaver):
+        pytest.skip("memory is of one process")
+    run = await bench.create("steps", {"steps": 3})
+    stale = await bench.storage.runs.claim(lease_s=0.01)
+    assert stale is not None
+    taken_up = None
+    while taken_up is None:
+        taken_up = await bench.storage.runs.claim(lease_s=60)
+    execution = Execution(
+        stale,
+        bench.storage,
+        Graphs(SERVED, bench.saver, AgentStore(bench.storage)),
+        bench.saver,
+        Channel(run.thread_id, run.run_id, resumable=False),
+        lease_s=60,
+        claimed_at_s=time.monotonic() - 60,
+    )
+    with pytest.raises(LeaseLost):
+        await execution.carry_out()
+    assert await bench.saver.aget_tuple({"configurable": {"thread_id": run.thread_id}}) is None
 
 
 async def test_what_becomes_of_threads(bench: Bench) -> None:

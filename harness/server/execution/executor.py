@@ -208,6 +208,7 @@ class Executor:
             if self._ending:
                 return
             self._woken.clear()
+            began_s = monotonic()
             try:
                 claimed = await self._storage.runs.claim(lease_s=self._config.lease_s)
             except Exception as exc:  # noqa: BLE001 -- whatever is wrong, it may pass
@@ -217,7 +218,7 @@ class Executor:
                 await self._rest()
             elif claimed.run.run_id not in self._cancelled:
                 await self._free.acquire()
-                _spawn(self._execute(claimed), self._executing)
+                _spawn(self._execute(claimed, began_s), self._executing)
 
     async def _rest(self) -> None:
         poll_s = min(_POLL_S, self._config.lease_s / 4)
@@ -227,7 +228,7 @@ class Executor:
         except TimeoutError:
             return
 
-    async def _execute(self, claimed: ClaimedRun) -> None:
+    async def _execute(self, claimed: ClaimedRun, claimed_at_s: float) -> None:
         run = claimed.run
         channel = self.broker.open(
             run.thread_id, run.run_id, resumable=bool(run.kwargs.get("stream_resumable"))
@@ -239,6 +240,7 @@ class Executor:
             self._checkpointer,
             channel,
             lease_s=self._config.lease_s,
+            claimed_at_s=claimed_at_s,
         )
         before = self._executions.get(run.run_id)
         self._executions[run.run_id] = execution
