@@ -225,7 +225,7 @@ class Execution:
                 await self._prolong()
             except LeaseLost:
                 return self.stop(Stop.LOST)
-            except _PASSING as exc:
+            except Exception as exc:  # noqa: BLE001 -- whatever is wrong, it may pass
                 logger.warning("run %s: no heartbeat: %s", self.run.run_id, exc)
                 if monotonic() >= self._held_until_s:
                     return self.stop(Stop.LOST)

@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
+from contextlib import AsyncExitStack
 from time import monotonic
 from typing import Any, Final
 
@@ -19,7 +20,7 @@ from harness.server.execution.outcomes import Outcome, is_temporary, outcome_of
 from harness.server.execution.turns import Turns
 from harness.server.graphs import Graphs
 from harness.server.metrics import Metrics
-from harness.storage.checks import check_id
+from harness.storage.checks import MAX_LIMIT, check_id
 from harness.storage.extensions import FullStorage
 
 logger = logging.getLogger("harness.server")
@@ -191,6 +192,29 @@ class Executor:
         thread_id = check_id(thread_id, "thread")
         async with self.turns.of(thread_id):
             await self._storage.threads.delete(thread_id, owner=owner)
+        await self._let_go(thread_id)
+
+    async def delete_threads(self, thread_ids: Sequence[str], *, owner: str) -> int:
+        """Remove those of the threads that are the owner's, all or none; return how many.
+
+        What executes them is stopped.
+        """
+        own: list[str] = []
+        for n in range(0, len(thread_ids), MAX_LIMIT):
+            found = await self._storage.threads.search(
+                ids=thread_ids[n : n + MAX_LIMIT], limit=MAX_LIMIT, owner=owner
+            )
+            own += [thread.thread_id for thread in found if thread.metadata["owner"] == owner]
+        async with AsyncExitStack() as stack:
+            for thread_id in sorted(own):
+                await stack.enter_async_context(self.turns.of(thread_id))
+            pruned = await self._storage.threads.prune(own, strategy="delete", owner=owner)
+        for thread_id in own:
+            await self._let_go(thread_id)
+        return pruned
+
+    async def _let_go(self, thread_id: str) -> None:
+        """Stop what executes a thread that is deleted, and tell its followers."""
         executions = [e for e in self._executions.values() if e.run.thread_id == thread_id]
         for execution in executions:
             execution.stop(Stop.LOST)
@@ -303,7 +327,13 @@ class Executor:
 
 
 def _spawn(work: Coroutine[Any, Any, None], tasks: set[asyncio.Task[None]]) -> None:
-    """Start a task, and hold it until it is done."""
+    """Start a task, hold it until it is done, and tell if it failed."""
+
+    def done(task: asyncio.Task[None]) -> None:
+        tasks.discard(task)
+        if not task.cancelled() and (exc := task.exception()) is not None:
+            logger.error("a task of the executor failed", exc_info=exc)
+
     task = asyncio.create_task(work)
     tasks.add(task)
-    task.add_done_callback(tasks.discard)
+    task.add_done_callback(done)
