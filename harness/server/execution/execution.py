@@ -98,6 +98,14 @@ class Execution:
         """Have it stop after the superstep that it is in, to be handed back."""
         self._control.request_drain()
 
+    async def give_up(self) -> None:
+        """Hand the run back though it is still executed: the process ends, and will not wait."""
+        self._held_until_s = 0.0  # what it would still write asks for the lease first
+        try:
+            await self._storage.runs.hand_back(self._lease, owner=self.owner)
+        except HarnessError as exc:
+            logger.warning("run %s waits for the end of its lease: %s", self.run.run_id, exc)
+
     async def carry_out(self) -> Outcome | None:
         """Execute the run and end it; return how it ended, None if it was handed back.
 

@@ -29,6 +29,8 @@ _POLL_S: Final = 1.0
 """Between two looks for runs that came due, lost their lease, or were made by another process."""
 _DRAINING: Final = 0.5
 """Part of the grace period in which runs may get to the end of their superstep."""
+_GIVING_UP_S: Final = 1.0
+"""Given beyond the grace period to hand back what will not stop."""
 _MEMORY_S: Final = 60.0
 """How long it is known that a run was cancelled, in case its claim is still under way."""
 
@@ -82,7 +84,7 @@ class Executor:
         """Claim no more, hand back what is not done within so many seconds, end all channels.
 
         Runs may first get to the end of their superstep; what takes longer than half the time is
-        cut off within it, and does that step again.
+        cut off within it, and does that step again. What cannot be cut off is handed back as it is.
         """
         deadline = monotonic() + grace_s
         self._ending = True
@@ -93,6 +95,7 @@ class Executor:
         for execution in self._executions.values():
             execution.stop(Stop.SHUTDOWN)
         await self._executed(deadline - monotonic())
+        await self._give_up(_GIVING_UP_S)
         self.broker.close()
 
     def follow(self, thread_id: str, run_id: str, *, resumable: bool, owner: str) -> Channel:
@@ -320,6 +323,12 @@ class Executor:
                     await asyncio.wait(self._executing)
         except TimeoutError:
             return
+
+    async def _give_up(self, within_s: float) -> None:
+        """Hand back what is executed still."""
+        if self._executions:
+            giving_up = asyncio.gather(*(each.give_up() for each in self._executions.values()))
+            await asyncio.wait({giving_up}, timeout=within_s)
 
     def _remember(self, run_id: str) -> None:
         self._cancelled.add(run_id)
