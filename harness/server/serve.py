@@ -6,9 +6,11 @@ import os
 import signal
 import socket
 import sys
+from collections.abc import Mapping
+from functools import partial
 from threading import Thread
 from types import FrameType
-from typing import Final, NoReturn
+from typing import Any, Final, NoReturn
 
 from harness.config import DatabaseConfig, ServerConfig, prepare_robyn
 from harness.errors import ConfigError, HarnessError
@@ -87,7 +89,7 @@ class _Server:
         config: ServerConfig,
         database: DatabaseConfig,
         authenticator: Authenticator,
-        sources: object,
+        sources: Mapping[str, Any],
         port: int,
     ) -> None:
         self._config, self._database = config, database
@@ -133,7 +135,7 @@ class _Server:
         storage, checkpointer, store = get_storage(), get_checkpointer(), get_store()
         if checkpointer is None or store is None:
             raise ConfigError("there is no persistence")
-        graphs = Graphs(self._sources, checkpointer, store)  # type: ignore[arg-type]
+        graphs = Graphs(self._sources, checkpointer, store)
         for name in graphs.names:
             await graphs.get(name)  # what cannot be compiled is told now
             await storage.assistants.create(
@@ -159,8 +161,9 @@ class _Server:
 
     async def _announce(self) -> None:
         """Say where the server is, once it answers there."""
+        loop = asyncio.get_running_loop()  # Robyn's
         for number in _ENDING:
-            signal.signal(number, _interrupt_once)  # here, where Robyn's loop runs
+            signal.signal(number, partial(_interrupt_once, loop))
         while True:
             try:
                 _, writer = await asyncio.open_connection(self._config.host, self._port)
@@ -194,11 +197,19 @@ def _end_at_once(number: int, frame: FrameType | None) -> None:
     _exit(0)
 
 
-def _interrupt_once(number: int, frame: FrameType | None) -> None:
-    """Interrupt Robyn's loop, which ends it; a second signal would break into its ending."""
+def _interrupt_once(loop: asyncio.AbstractEventLoop, number: int, frame: FrameType | None) -> None:
+    """Interrupt Robyn's loop, which ends it; a second signal would break into its ending.
+
+    Between two steps of the loop: raised here it would end whatever is executed at this moment, and
+    Robyn's process would abort.
+    """
     del number, frame
     for ending in _ENDING:
         signal.signal(ending, signal.SIG_IGN)
+    loop.call_soon_threadsafe(_interrupt)
+
+
+def _interrupt() -> NoReturn:
     raise KeyboardInterrupt
 
 
