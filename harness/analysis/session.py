@@ -159,7 +159,7 @@ class Session:
         self._stack.push_async_callback(talker.close)
         return talker
 
-    async def server(self, *, memory: bool = False) -> "Served":
+    async def serving(self, *, memory: bool = False) -> "Served":
         """Start an agent server to ask, to kill and to start again; the session ends it.
 
         It stores in the scratch database, or in memory.

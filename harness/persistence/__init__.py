@@ -1,5 +1,6 @@
 """LangGraph's checkpointer and store and their tables, as this project runs them."""
 
+from harness.persistence.fence import fenced
 from harness.persistence.forgetting import forget_run
 from harness.persistence.memory import memory_saver
 from harness.persistence.owner import current_owner, owner_scope
@@ -12,6 +13,7 @@ __all__ = [
     "AgentStore",
     "PooledSaver",
     "current_owner",
+    "fenced",
     "forget_run",
     "memory_saver",
     "owner_scope",

@@ -21,6 +21,7 @@ from harness.config import DatabaseConfig
 from harness.database import Database
 from harness.errors import DatabaseUnavailable, InvalidInput, OutcomeUnknown
 from harness.persistence.direct import DirectSaver
+from harness.persistence.fence import pass_fence
 from harness.storage.postgres.checkpoints import copy_thread, shorten_thread, threads_of_runs
 from harness.storage.retention import not_of
 
@@ -155,10 +156,12 @@ class PooledSaver(DirectSaver):
         """Store a checkpoint with its blobs, all or nothing.
 
         Raises:
+            Exception: As the check of `harness.persistence.fenced`, before anything is written.
             OutcomeUnknown: The connection died after it was sent.
             DatabaseUnavailable: There is none to be had; nothing was written.
             Overloaded: No connection became free in time; nothing was written.
         """
+        await pass_fence()
         return await super().aput(_named(config), checkpoint, metadata, new_versions)
 
     async def aput_writes(
@@ -169,6 +172,7 @@ class PooledSaver(DirectSaver):
         task_path: str = "",
     ) -> None:
         """Store what a task wrote, all or nothing; raises as `aput` does."""
+        await pass_fence()
         await super().aput_writes(_named(config), writes, task_id, task_path)
 
     async def adelete_thread(self, thread_id: str) -> None:

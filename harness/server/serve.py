@@ -7,11 +7,11 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from threading import Thread
 from types import FrameType
-from typing import Final, NoReturn
+from typing import Any, Final, NoReturn
 
 from harness.config import DatabaseConfig, ServerConfig, prepare_robyn
 from harness.errors import ConfigError, HarnessError
@@ -96,7 +96,7 @@ class _Server:
         config: ServerConfig,
         database: DatabaseConfig,
         authenticator: Authenticator,
-        sources: object,
+        sources: Mapping[str, Any],
         port: int,
     ) -> None:
         self._config, self._database = config, database
@@ -144,7 +144,7 @@ class _Server:
         storage, checkpointer, store = get_storage(), get_checkpointer(), get_store()
         if checkpointer is None or store is None:
             raise ConfigError("there is no persistence")
-        graphs = Graphs(self._sources, checkpointer, store)  # type: ignore[arg-type]
+        graphs = Graphs(self._sources, checkpointer, store)
         for name in graphs.names:
             await graphs.get(name)  # what cannot be compiled is told now
             await storage.assistants.create(
@@ -170,9 +170,9 @@ class _Server:
 
     async def _announce(self) -> None:
         """Say where the server is, once it answers there."""
-        loop = asyncio.get_running_loop()
+        loop = asyncio.get_running_loop()  # Robyn's
         for number in _ENDING:
-            signal.signal(number, partial(_interrupt_once, loop))  # here, where Robyn's loop runs
+            signal.signal(number, partial(_interrupt_once, loop))
         while True:
             try:
                 _, writer = await asyncio.open_connection(self._config.host, self._port)

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, cast
 from uuid import uuid4
@@ -17,9 +17,11 @@ from harness.agents import GRAPHS
 from harness.agents.graph import Saver
 from harness.config import DatabaseConfig, ServerConfig
 from harness.database import Database, ScratchDatabases
-from harness.errors import Conflict, NotFound
+from harness.errors import Conflict, LeaseLost, NotFound
 from harness.models import SYSTEM, Run, Thread
 from harness.persistence import AgentStore, PooledSaver, memory_saver, setup_langgraph
+from harness.server.execution.channel import Channel
+from harness.server.execution.execution import Execution
 from harness.server.execution.executor import Executor
 from harness.server.graphs import Graphs, system_assistant_id
 from harness.server.metrics import Metrics
@@ -48,6 +50,13 @@ async def _nul(state: MessagesState) -> dict[str, Any]:
     return {"messages": [AIMessage("a\0b")]}
 
 
+async def _stubborn(state: MessagesState) -> None:
+    del state
+    for _ in range(50):
+        with suppress(asyncio.CancelledError):
+            await asyncio.sleep(0.02)
+
+
 def one_node(node: Any) -> StateGraph[Any]:
     """Return a graph of one node."""
     graph = StateGraph(MessagesState)
@@ -61,6 +70,7 @@ SERVED = {
     "odd": one_node(_odd),
     "unstorable": one_node(_unstorable),
     "nul": one_node(_nul),
+    "stubborn": one_node(_stubborn),
 }
 
 
@@ -185,7 +195,7 @@ async def test_a_run_and_an_update_do_not_overlap(bench: Bench) -> None:
             return await bench.ended(executor, await bench.create("agent", asked, on=on))
 
         updated = 0
-        for turns in range(0, 60, 4):
+        for turns in range(0, 60, 6):
             first = await bench.ended(executor, await bench.create("agent", {"messages": []}))
             was_written, _ = await asyncio.gather(update(first.thread_id), run(first, turns))
             updated += was_written
@@ -193,6 +203,45 @@ async def test_a_run_and_an_update_do_not_overlap(bench: Bench) -> None:
             said = [m["content"] for m in values["messages"] if m["type"] == "human"]
             assert sorted(said) == ["a run", *(["an update"] if was_written else [])]
         assert updated
+
+
+async def test_who_stood_still_writes_nothing(bench: Bench) -> None:
+    """A process that stopped beyond its lease leaves alone a run that another has taken up (28)."""
+    if not isinstance(bench.saver, PooledSaver):
+        pytest.skip("memory is of one process")
+    run = await bench.create("steps", {"steps": 3})
+    stale = await bench.storage.runs.claim(lease_s=0.01)
+    assert stale is not None
+    taken_up = None
+    while taken_up is None:
+        taken_up = await bench.storage.runs.claim(lease_s=60)
+    execution = Execution(
+        stale,
+        bench.storage,
+        Graphs(SERVED, bench.saver, AgentStore(bench.storage)),
+        bench.saver,
+        Channel(run.thread_id, run.run_id, resumable=False),
+        lease_s=60,
+        claimed_at_s=time.monotonic() - 60,
+    )
+    with pytest.raises(LeaseLost):
+        await execution.carry_out()
+    assert await bench.saver.aget_tuple({"configurable": {"thread_id": run.thread_id}}) is None
+
+
+async def test_what_will_not_stop_is_handed_back(bench: Bench) -> None:
+    """A node that takes no cancelling holds up neither the end nor the next process (25)."""
+    async with bench.executor() as executor:
+        run = await bench.create("stubborn", {"messages": []})
+        executor.wake()
+        async for _ in bench.channel(executor, run).read():
+            break
+        await executor.stop(0.1)
+        left = await bench.storage.runs.get(run.thread_id, run.run_id, owner=OWNER)
+        assert (left.status, left.attempt) == ("pending", 1)
+    taken_up = await bench.storage.runs.claim(lease_s=60)
+    assert taken_up is not None
+    assert taken_up.run.run_id == run.run_id
 
 
 async def test_what_becomes_of_threads(bench: Bench) -> None:

@@ -29,6 +29,15 @@ async def main():
 
 asyncio.run(main())
 """
+_BLOCKING: Final = """
+import time
+from langgraph.graph import START, MessagesState, StateGraph
+
+async def block(state):
+    time.sleep(1)
+
+graph = StateGraph(MessagesState).add_node(block).add_edge(START, "block")
+"""
 NOWHERE: Final = "postgresql://nobody:hunter2@127.0.0.1:1/none"
 
 
@@ -62,6 +71,16 @@ async def gone(url: str) -> None:
             await asyncio.sleep(0.02)
 
 
+async def stuck(url: str) -> None:
+    """Wait until nothing is answered within 0.2 s."""
+    async with httpx.AsyncClient(base_url=url, timeout=0.2) as http:
+        while True:
+            try:
+                await http.get("/ok")
+            except httpx.TimeoutException:
+                return
+
+
 class TestItEnds:
     """SIGTERM and SIGINT end it with status 0; that SIGTERM does, each `Serving` asserts."""
 
@@ -70,6 +89,17 @@ class TestItEnds:
         async with Serving() as server:
             await server.http().get("/ok")
             await server.end(signal.SIGINT, signal.SIGTERM, signal.SIGINT)
+            assert "Traceback" not in server.log()
+
+    async def test_while_a_node_is_executed(self, tmp_path: Path) -> None:
+        """What runs at that moment is not what is interrupted: Robyn would abort the process."""
+        await asyncio.to_thread((tmp_path / "mine.py").write_text, _BLOCKING)
+        config = tmp_path / "langgraph.json"
+        await asyncio.to_thread(config.write_text, '{"graphs": {"mine": "./mine.py:graph"}}')
+        async with Serving(None, "--config", str(config)) as server:
+            await server.client().runs.create(None, "mine", input={"messages": []})
+            await stuck(server.url)
+            await server.end()
             assert "Traceback" not in server.log()
 
     async def test_while_it_still_waits_for_its_database(self) -> None:

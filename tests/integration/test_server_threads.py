@@ -309,6 +309,26 @@ class TestCopies:
         state = await alice.threads.get_state(key)
         assert state["next"] == ["research"]
 
+    async def test_a_copy_of_a_thread_in_use(self, alice: LangGraphClient) -> None:
+        """It shows where the run was when it was copied; the original goes, run and all."""
+        key = str(uuid4())
+        run = await alice.runs.create(
+            key, "steps", input={"steps": 1_000, "delay_s": 0.02}, if_not_exists="create"
+        )
+        async for part in alice.runs.join_stream(key, run["run_id"]):
+            if part.data.get("step") == 2:
+                break
+        copy = await copied_by(alice, key)
+        assert await alice.threads.prune([key]) == {"pruned_count": 1}
+        assert (copy["status"], len(copy["values"]["done"]) >= 1) == ("interrupted", True)
+        state: Any = await alice.threads.get_state(copy["thread_id"])
+        assert copy == await alice.threads.get(copy["thread_id"])
+        assert copy["checkpoint_id"] == state["checkpoint"]["checkpoint_id"]
+        assert (copy["values"], state["next"]) == (state["values"], ["step"])
+        reused = await alice.threads.create(thread_id=key)
+        assert (reused["status"], reused["values"]) == ("idle", None)
+        assert await alice.threads.get_history(key) == []
+
     async def test_prune(self, alice: LangGraphClient, bob: LangGraphClient) -> None:
         """Threads go, or all of their history but the head; others' stay."""
         mine = [await a_talk(alice, "one", "two", "three") for _ in range(2)]

@@ -22,7 +22,7 @@ from harness.errors import (
     Overloaded,
 )
 from harness.models import ClaimedRun, RunStatus, ThreadHead, ThreadStatus
-from harness.persistence import forget_run, owner_scope
+from harness.persistence import fenced, forget_run, owner_scope
 from harness.server.execution.channel import Channel
 from harness.server.execution.events import events_of
 from harness.server.execution.heads import Head, head_of, is_head_of, show_head
@@ -60,6 +60,7 @@ class Execution:
         checkpointer: What the graph is executed on.
         channel: Who is told what it says.
         lease_s: For how long the lease is taken each time.
+        claimed_at_s: When the claim began, by the monotonic clock.
     """
 
     def __init__(
@@ -71,12 +72,14 @@ class Execution:
         channel: Channel,
         *,
         lease_s: float,
+        claimed_at_s: float,
     ) -> None:
         self.run = claimed.run
         self.owner = str(claimed.run.metadata["owner"])
         self.done = asyncio.Event()
         """Set when nothing is executed any more, and all is written down."""
         self._lease, self._lease_s = claimed.lease, lease_s
+        self._held_until_s = claimed_at_s + lease_s
         self._storage, self._graphs, self._checkpointer = storage, graphs, checkpointer
         self._channel = channel
         self._control = RunControl()
@@ -94,6 +97,14 @@ class Execution:
     def drain(self) -> None:
         """Have it stop after the superstep that it is in, to be handed back."""
         self._control.request_drain()
+
+    async def give_up(self) -> None:
+        """Hand the run back though it is still executed: the process ends, and will not wait."""
+        self._held_until_s = 0.0  # what it would still write asks for the lease first
+        try:
+            await self._storage.runs.hand_back(self._lease, owner=self.owner)
+        except HarnessError as exc:
+            logger.warning("run %s waits for the end of its lease: %s", self.run.run_id, exc)
 
     async def carry_out(self) -> Outcome | None:
         """Execute the run and end it; return how it ended, None if it was handed back.
@@ -115,7 +126,7 @@ class Execution:
     async def _execute(self) -> None:
         """Call the graph, and publish what it says."""
         run = self.run
-        with owner_scope(self.owner):
+        with owner_scope(self.owner), fenced(self._hold):
             self._channel.publish("metadata", {"run_id": run.run_id, "attempt": run.attempt})
             if run.attempt > MAX_ATTEMPTS:
                 raise HarnessError(f"the run was begun {MAX_ATTEMPTS} times and never ended")
@@ -216,21 +227,32 @@ class Execution:
 
     async def _keep_lease(self) -> None:
         """Prolong the lease for as long as the run is executed; without it, stop."""
-        until = monotonic() + self._lease_s
         while True:
             await asyncio.sleep(self._lease_s / 3)
-            began = monotonic()
             try:
-                self._lease = await self._storage.runs.heartbeat(
-                    self._lease, lease_s=self._lease_s, owner=self.owner
-                )
-                until = began + self._lease_s
+                await self._prolong()
             except LeaseLost:
                 return self.stop(Stop.LOST)
-            except _PASSING as exc:
+            except Exception as exc:  # noqa: BLE001 -- whatever is wrong, it may pass
                 logger.warning("run %s: no heartbeat: %s", self.run.run_id, exc)
-                if monotonic() >= until:
+                if monotonic() >= self._held_until_s:
                     return self.stop(Stop.LOST)
+
+    async def _hold(self) -> None:
+        """Return if the lease holds: a process that stood still may have missed its end.
+
+        Raises:
+            LeaseLost: The run belongs to somebody else.
+        """
+        if monotonic() >= self._held_until_s:
+            await self._prolong()
+
+    async def _prolong(self) -> None:
+        began_s = monotonic()
+        self._lease = await self._storage.runs.heartbeat(
+            self._lease, lease_s=self._lease_s, owner=self.owner
+        )
+        self._held_until_s = began_s + self._lease_s
 
     async def _write(self, write: Callable[[], Awaitable[ResultT]]) -> ResultT:
         """Carry out what may be repeated, while the database comes and goes and the lease holds.

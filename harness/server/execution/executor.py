@@ -3,7 +3,8 @@
 import asyncio
 import logging
 import math
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
+from contextlib import AsyncExitStack
 from functools import partial
 from time import monotonic
 from typing import Any, Final
@@ -21,7 +22,7 @@ from harness.server.execution.outcomes import Outcome, is_temporary, outcome_of
 from harness.server.execution.turns import Turns
 from harness.server.graphs import Graphs
 from harness.server.metrics import Metrics
-from harness.storage.checks import check_id
+from harness.storage.checks import MAX_LIMIT, check_id
 from harness.storage.extensions import FullStorage
 
 logger = logging.getLogger("harness.server")
@@ -30,6 +31,8 @@ _POLL_S: Final = 1.0
 """Between two looks for runs that came due, lost their lease, or were made by another process."""
 _DRAINING: Final = 0.5
 """Part of the grace period in which runs may get to the end of their superstep."""
+_GIVING_UP_S: Final = 1.0
+"""Given beyond the grace period to hand back what will not stop."""
 _MEMORY_S: Final = 60.0
 """How long it is known that a run was cancelled, in case its claim is still under way."""
 
@@ -92,7 +95,7 @@ class Executor:
         """Claim no more, hand back what is not done within so many seconds, end all channels.
 
         Runs may first get to the end of their superstep; what takes longer than half the time is
-        cut off within it, and does that step again.
+        cut off within it, and does that step again. What cannot be cut off is handed back as it is.
         """
         deadline = monotonic() + grace_s
         self._ending = True
@@ -103,6 +106,7 @@ class Executor:
         for execution in self._executions.values():
             execution.stop(Stop.SHUTDOWN)
         await self._executed(deadline - monotonic())
+        await self._give_up(_GIVING_UP_S)
         self.broker.close()
 
     def follow(self, thread_id: str, run_id: str, *, resumable: bool, owner: str) -> Channel:
@@ -202,6 +206,29 @@ class Executor:
         thread_id = check_id(thread_id, "thread")
         async with self.turns.of(thread_id):
             await self._storage.threads.delete(thread_id, owner=owner)
+        await self._let_go(thread_id)
+
+    async def delete_threads(self, thread_ids: Sequence[str], *, owner: str) -> int:
+        """Remove those of the threads that are the owner's, all or none; return how many.
+
+        What executes them is stopped.
+        """
+        own: list[str] = []
+        for n in range(0, len(thread_ids), MAX_LIMIT):
+            found = await self._storage.threads.search(
+                ids=thread_ids[n : n + MAX_LIMIT], limit=MAX_LIMIT, owner=owner
+            )
+            own += [thread.thread_id for thread in found if thread.metadata["owner"] == owner]
+        async with AsyncExitStack() as stack:
+            for thread_id in sorted(own):
+                await stack.enter_async_context(self.turns.of(thread_id))
+            pruned = await self._storage.threads.prune(own, strategy="delete", owner=owner)
+        for thread_id in own:
+            await self._let_go(thread_id)
+        return pruned
+
+    async def _let_go(self, thread_id: str) -> None:
+        """Stop what executes a thread that is deleted, and tell its followers."""
         executions = [e for e in self._executions.values() if e.run.thread_id == thread_id]
         for execution in executions:
             execution.stop(Stop.LOST)
@@ -219,6 +246,7 @@ class Executor:
             if self._ending:
                 return
             owed, self._owed = self._owed, 0.0  # what comes meanwhile may come too late for it
+            began_s = monotonic()
             try:
                 claimed = await self._storage.runs.claim(lease_s=self._config.lease_s)
             except Exception as exc:  # noqa: BLE001 -- whatever is wrong, it may pass
@@ -228,7 +256,7 @@ class Executor:
                 self._owed += owed - 1
                 if claimed.run.run_id not in self._cancelled:
                     await self._free.acquire()
-                    _spawn(self._execute(claimed), self._executing)
+                    _spawn(self._execute(claimed, began_s), self._executing)
             if self._owed < 1:
                 await self._rest()
 
@@ -243,7 +271,7 @@ class Executor:
         except TimeoutError:
             self._owed = math.inf
 
-    async def _execute(self, claimed: ClaimedRun) -> None:
+    async def _execute(self, claimed: ClaimedRun, claimed_at_s: float) -> None:
         run = claimed.run
         channel = self.broker.open(
             run.thread_id, run.run_id, resumable=bool(run.kwargs.get("stream_resumable"))
@@ -255,6 +283,7 @@ class Executor:
             self._checkpointer,
             channel,
             lease_s=self._config.lease_s,
+            claimed_at_s=claimed_at_s,
         )
         before = self._executions.get(run.run_id)
         self._executions[run.run_id] = execution
@@ -311,13 +340,25 @@ class Executor:
         except TimeoutError:
             return
 
+    async def _give_up(self, within_s: float) -> None:
+        """Hand back what is executed still."""
+        if self._executions:
+            giving_up = asyncio.gather(*(each.give_up() for each in self._executions.values()))
+            await asyncio.wait({giving_up}, timeout=within_s)
+
     def _remember(self, run_id: str) -> None:
         self._cancelled.add(run_id)
         asyncio.get_running_loop().call_later(_MEMORY_S, self._cancelled.discard, run_id)
 
 
 def _spawn(work: Coroutine[Any, Any, None], tasks: set[asyncio.Task[None]]) -> None:
-    """Start a task, and hold it until it is done."""
+    """Start a task, hold it until it is done, and tell if it failed."""
+
+    def done(task: asyncio.Task[None]) -> None:
+        tasks.discard(task)
+        if not task.cancelled() and (exc := task.exception()) is not None:
+            logger.error("a task of the executor failed", exc_info=exc)
+
     task = asyncio.create_task(work)
     tasks.add(task)
-    task.add_done_callback(tasks.discard)
+    task.add_done_callback(done)

@@ -219,9 +219,7 @@ async def cancel_many(call: Call[CancelManyBody, CancelManyQuery]) -> Reply:
         if body.status != "all":
             statuses = (body.status,)
         for status in statuses:
-            found += await runs.search(
-                thread_id=body.thread_id, status=status, limit=1_000, owner=call.owner
-            )
+            found += await starting.all_of(call.services, body.thread_id, status, call.owner)
     else:
         raise HttpError(422, "name runs by thread_id and run_ids, or by status")
     for run in found:

@@ -4,24 +4,23 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Any, Final
 
 from harness.errors import HarnessError, NotFound
-from harness.models import Run
+from harness.models import Run, RunStatus
 from harness.persistence import owner_scope
 from harness.server.encoding import encode
 from harness.server.execution.channel import Channel
 from harness.server.execution.heads import head_of
 from harness.server.execution.outcomes import Outcome, outcome_of
 from harness.server.failures import HttpError
-from harness.server.graphs import system_assistant_id
 from harness.server.http import Call, Reply, StreamReply
 from harness.server.routes.run_bodies import RunBody, StatelessBody
 from harness.server.services import Services
 from harness.server.sse import HEARTBEAT, events_text
 from harness.server.streams import Slot
+from harness.storage.checks import MAX_LIMIT
 from harness.storage.resources.ownership import new_id
 
 KEEP_ALIVE: Final = "\n"
 """Comes before JSON that takes long; whoever parses it skips it."""
-_MANY: Final = 1_000
 
 
 def path_of(run: Run) -> str:
@@ -114,7 +113,7 @@ def _arguments(
         raise HttpError(400, "give context or config.configurable, not both")
     asked: dict[str, Any] = {
         "thread_id": thread_id or on_thread or new_id(),
-        "assistant_id": assistant_of(services, body.assistant_id),
+        "assistant_id": services.graphs.assistant_id(body.assistant_id),
         "kwargs": body.kwargs(),
         "metadata": body.metadata,
         "after_seconds": body.after_seconds or 0,
@@ -128,9 +127,19 @@ def _arguments(
     return asked
 
 
-def assistant_of(services: Services, named: str) -> str:
-    """Return the id of the assistant that a caller names, be it by its graph."""
-    return system_assistant_id(named) if named in services.graphs else named
+async def all_of(
+    services: Services, thread_id: str | None, status: RunStatus, owner: str
+) -> list[Run]:
+    """Return all runs of a status, of a thread or of all of the owner's."""
+    found: list[Run] = []
+    while len(found) % MAX_LIMIT == 0:
+        page = await services.storage.runs.search(
+            thread_id=thread_id, status=status, limit=MAX_LIMIT, offset=len(found), owner=owner
+        )
+        if not page:
+            break
+        found += page
+    return found
 
 
 async def streamed(call: Call[Any, Any], body: StatelessBody, thread_id: str | None) -> StreamReply:
@@ -263,10 +272,9 @@ async def _left_by(services: Services, run: Run, outcome: Outcome | None, owner:
 
 async def _give_way(services: Services, run: Run, *, rollback: bool, owner: str) -> None:
     """Stop what was to run on the thread before this run."""
-    for status in ("running", "pending"):
-        for other in await services.storage.runs.search(
-            thread_id=run.thread_id, status=status, limit=_MANY, owner=owner
-        ):
+    statuses: tuple[RunStatus, ...] = ("running", "pending")
+    for status in statuses:
+        for other in await all_of(services, run.thread_id, status, owner):
             if (other.created_at, other.run_id) >= (run.created_at, run.run_id):
                 continue
             try:

@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from langgraph.types import StateUpdate
 
-from harness.errors import Forbidden, HarnessError, NotFound
+from harness.errors import HarnessError, NotFound
 from harness.models import Thread
 from harness.server.execution.requests import command_of
 from harness.server.failures import HttpError
@@ -107,6 +107,7 @@ async def copy(call: Call[Nothing, Nothing]) -> Reply:
         raise HttpError(409, str(exc)) from exc  # as the official server answers
     try:
         await services.checkpointer.acopy_thread(source, thread.thread_id)
+        thread = await states_of(call).shown(thread)  # a run may go on while it is copied
     except BaseException:
         await services.storage.threads.delete(thread.thread_id, owner=call.owner)
         raise
@@ -114,21 +115,17 @@ async def copy(call: Call[Nothing, Nothing]) -> Reply:
 
 
 async def prune(call: Call[PruneBody, Nothing]) -> Reply:
-    """Delete threads, or all of their states but the latest; others' are passed over."""
+    """Delete threads, all or none, or all states but the latest; others' are passed over."""
     body, services = call.body, call.services
     if body.strategy == "keep_latest":
         pruned = await services.storage.threads.prune(
             body.thread_ids, strategy=body.strategy, owner=call.owner
         )
         return Reply(body={"pruned_count": pruned})
-    pruned = 0
-    for thread_id in check_ids(body.thread_ids, "thread") or ():
-        try:
-            await services.executor.delete_thread(thread_id, owner=call.owner)
-        except (NotFound, Forbidden):
-            continue
-        pruned += 1
-    return Reply(body={"pruned_count": pruned})
+    ids = check_ids(body.thread_ids, "thread") or ()
+    return Reply(
+        body={"pruned_count": await services.executor.delete_threads(ids, owner=call.owner)}
+    )
 
 
 async def _applied(call: Call[Any, Any], thread: Thread, body: NewThreadBody) -> Thread:

@@ -62,6 +62,20 @@ class States:
             await self._repair(thread, Head.of(snapshot))
         return state_of_snapshot(snapshot)
 
+    async def shown(self, thread: Thread) -> Thread:
+        """Have a thread's row show its head, if a graph of this server has run on it; return it."""
+        try:
+            graph = await self._graph_of(thread)
+        except NotFound:
+            return thread
+        if graph is None:
+            return thread
+        with owner_scope(self._owner):
+            head = Head.of(await graph.aget_state(Place().config(thread.thread_id)))
+        if head.checkpoint_id in {None, thread.checkpoint_id}:
+            return thread
+        return await self._show(thread, head)
+
     async def history(
         self, thread_id: str, place: Place, *, limit: int, before: Place, metadata: Json
     ) -> list[Json]:
