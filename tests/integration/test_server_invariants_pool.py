@@ -89,8 +89,8 @@ async def test_who_waits_too_long_is_told(server: Serving, client: LangGraphClie
         asking = {asyncio.create_task(http.get(f"/threads/{thread_id}")) for _ in range(CALLERS)}
         while len(asking) > POOL:
             refused, asking = await asyncio.wait(asking, return_when=asyncio.FIRST_COMPLETED)
-            for answer in refused:
-                check_refusal(answer.result())
+            for each in refused:
+                check_refusal(each.result())
         assert (await http.get("/ok")).status_code == 200
         await connection.rollback()
         for answer in await asyncio.gather(*asking):
