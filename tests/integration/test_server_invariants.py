@@ -221,10 +221,9 @@ async def events_of(
         async with aclosing(answer.aiter_raw()) as pieces:  # type: ignore[type-var]
             async for piece in _joined(pieces):
                 text = piece[:most_bytes]
-                if len(text) == most_bytes or (most and text.count(b"\r\n\r\n") >= most):
+                if len(text) == most_bytes or (most and len(_whole(text)) >= most):
                     break
-    whole = text.decode().split("\r\n\r\n")[:-1]
-    return [_event(one) for one in whole if not one.startswith(":")][:most]
+    return _whole(text)[:most]
 
 
 async def _joined(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
@@ -233,6 +232,12 @@ async def _joined(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     async for piece in pieces:
         text += piece
         yield text
+
+
+def _whole(text: bytes) -> list[tuple[str, str]]:
+    """Return the events that have come to their end; heartbeats are none."""
+    blocks = text.split(b"\r\n\r\n")[:-1]
+    return [_event(block.decode()) for block in blocks if not block.startswith(b":")]
 
 
 def _event(text: str) -> tuple[str, str]:

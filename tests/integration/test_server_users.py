@@ -126,7 +126,7 @@ async def watching(url: str) -> AsyncIterator[list[int]]:
                 )
                 [(number,)] = await cursor.fetchall()
                 counts.append(number)
-                await asyncio.sleep(0.01)
+                await asyncio.sleep(0.05)
 
         watcher = asyncio.create_task(watch())
         try:
