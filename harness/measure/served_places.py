@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
 
+from harness.config import DatabaseConfig
 from harness.database import Database
 from harness.faults.served import Served
 from harness.measure.rows import OWNER, Resource
@@ -46,7 +47,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Pooled:
-    """A server behind a full pool of one size, and its database."""
+    """A server behind a pool of one size, and its database."""
 
     size: int
     served: Served
@@ -64,15 +65,16 @@ class Places:
 
 @asynccontextmanager
 async def places(server: PostgresServer | None, pool_sizes: Sequence[int]) -> AsyncIterator[Places]:
-    """Start an echo, a server in memory and one on Postgres, and one for each size of a pool.
+    """Start an echo, a server in memory and one on Postgres, and one for each other size of a pool.
 
-    Those have their default settings, but for the pools; each on Postgres has its own database.
+    The first have their default settings; each on Postgres has its own database.
 
     Args:
         server: Where the databases are made; None: there are only the echo and memory.
         pool_sizes: Connections of the pools.
     """
-    sizes = pool_sizes if server is not None else ()
+    usual = DatabaseConfig().pool_max_size
+    sizes = [size for size in pool_sizes if size != usual] if server is not None else []
     async with AsyncExitStack() as stack:
         lent = await stack.enter_async_context(databases(server, [None, *(2 for _ in sizes)]))
         for database in lent[:1]:
@@ -81,13 +83,15 @@ async def places(server: PostgresServer | None, pool_sizes: Sequence[int]) -> As
         served = [_on(database, size) for database, size in zip(lent, [None, *sizes], strict=False)]
         await asyncio.gather(*map(stack.enter_async_context, (echo, memory, *served)))
         stores = [Place("memory", memory, LocalStorage(MemoryBackend()), None)]
-        for database in lent[:1]:
-            site = PostgresSite(database)
-            stores.append(Place("postgres", served[0], site.storage, site))
         pools = [
             Pooled(size, process, PostgresSite(database))
             for size, process, database in zip(sizes, served[1:], lent[1:], strict=True)
         ]
+        for database in lent[:1]:
+            site = PostgresSite(database)
+            stores.append(Place("postgres", served[0], site.storage, site))
+            if usual in pool_sizes:
+                pools.append(Pooled(usual, served[0], site))
         yield Places(echo, stores, pools)
 
 

@@ -24,7 +24,7 @@ TINY = ServerPlan(
     budget_s=60,
     creates=3,
     conversations=(1, 2),
-    pool_sizes=(2,),
+    pool_sizes=(10,),
     callers=(3,),
     cell_s=0.05,
 )
@@ -76,7 +76,7 @@ async def test_every_cell_is_measured(postgres_server: PostgresServer, tmp_path:
         for firsts, totals in zip(cell.first_event_s, cell.total_s, strict=False):
             assert all(0 < f <= t for f, t in zip(firsts, totals, strict=True))
     [under_load] = results.load
-    assert (under_load.pool_size, under_load.callers) == (2, 3)
+    assert (under_load.pool_size, under_load.callers) == (10, 3)
     assert under_load.checkouts >= under_load.operations >= 3
     assert 0 < under_load.busy_share <= 1
     assert under_load.waiting >= 0
