@@ -53,5 +53,5 @@ async def test_metrics(server: Serving, persistence: str) -> None:
     assert samples["harness_request_seconds_count", "POST", wait] >= 1
     assert samples["harness_runs_total", "success"] >= 1
     assert {("harness_open_streams",), ("harness_running_runs",)} <= {*samples}
-    pool_max = samples.get(("harness_database_pool", "pool_max"))
+    pool_max = samples.get(("harness_pool_size",))
     assert pool_max == (10 if persistence == "postgres" else None)

@@ -18,10 +18,6 @@ multitask_strategy, attempt, error, due_at, created_at, updated_at
 -- Answers with one row: whether there are due runs that no thread knows of yet (then nothing was
 -- claimed); a thread to recount; a thread and a run that could have been claimed, had nobody locked
 -- them; and the claimed run.
---
--- The commit does not wait for the disk: a claim that a crash of the server undoes was never made, and
--- whatever is written under its lease comes later in the log, so that nothing of it is there without
--- the claim. (`set_config` holds until the statement's own transaction ends.)
 -- template: claim
 WITH unqueued AS MATERIALIZED (
     SELECT r.run_id FROM langgraph_server.runs AS r
@@ -75,7 +71,7 @@ SELECT EXISTS (SELECT FROM unqueued),
        CASE WHEN run.run_id IS NULL THEN (SELECT thread_id::text FROM waiting) END,
        CASE WHEN run.run_id IS NULL THEN (SELECT run_id::text FROM late) END,
        run.lease_token::text, run.leased_until, {run_columns}
-FROM set_config('synchronous_commit', 'off', true) LEFT JOIN run ON true
+FROM (SELECT) AS always LEFT JOIN run ON true
 
 -- fragment: run_columns
 run.run_id::text, run.thread_id::text, run.assistant_id::text, run.status, run.kwargs::text,
