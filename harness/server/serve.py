@@ -13,6 +13,8 @@ from threading import Thread
 from types import FrameType
 from typing import Any, Final, NoReturn
 
+import httpx
+
 from harness.config import DatabaseConfig, ServerConfig, prepare_robyn
 from harness.errors import ConfigError, HarnessError
 from harness.models import SYSTEM
@@ -100,7 +102,9 @@ class _Server:
         port: int,
     ) -> None:
         self._config, self._database = config, database
-        self._authenticator, self._sources, self._port = authenticator, sources, port
+        self._authenticator, self._sources = authenticator, sources
+        named = f"[{config.host}]" if ":" in config.host else config.host
+        self._url = f"http://{named}:{port}"
         self._services: Services | None = None
         self._announcing: asyncio.Task[None] | None = None
 
@@ -169,20 +173,24 @@ class _Server:
         )
 
     async def _announce(self) -> None:
-        """Say where the server is, once it answers there."""
+        """Say where the server is, once it answers there.
+
+        From then on signals are ours alone: the HTTP server below Robyn takes them when it starts,
+        and would close its connections at once, whatever is still to be sent.
+        """
+        async with httpx.AsyncClient(base_url=self._url, trust_env=False) as client:
+            while True:
+                try:
+                    await client.get("/ok")
+                except httpx.TransportError:
+                    await asyncio.sleep(_POLL_S)
+                else:
+                    break
         loop = asyncio.get_running_loop()  # Robyn's
         for number in _ENDING:
             signal.signal(number, partial(_interrupt_once, loop))
-        while True:
-            try:
-                _, writer = await asyncio.open_connection(self._config.host, self._port)
-            except OSError:
-                await asyncio.sleep(_POLL_S)
-            else:
-                writer.close()
-                break
         kept = "Postgres" if is_postgres_enabled() else "memory, which forgets when this ends"
-        sys.stdout.write(f"harness serves http://{self._config.host}:{self._port} ({kept})\n")
+        sys.stdout.write(f"harness serves {self._url} ({kept})\n")
         sys.stdout.flush()
 
 
