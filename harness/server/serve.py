@@ -77,7 +77,7 @@ def serve(
     authenticator = Authenticator(config)
     sources = load_graphs(config.graphs)
     port = _free_port(config.host, config.port)
-    prepare_robyn(config.max_body_bytes)
+    prepare_robyn()
     server = _Server(config, database, authenticator, sources, port)
     listen(
         config.host,
