@@ -18,11 +18,7 @@ class Peer:
     """Where the figure is from, in words."""
 
 
-_DEV: Final = (
-    "langgraph-api 0.16.7 with its in-memory runtime, observed over HTTP when this project's notes "
-    "on that server were made"
-)
-_AEGRA: Final = "Aegra 0.11 on Postgres, observed over HTTP when this project was designed"
+_GIVEN: Final = "as this project was told; its machine and settings are not known"
 
 PEERS: Final = (
     Peer(
@@ -30,23 +26,23 @@ PEERS: Final = (
         quoted="create",
         low_ms=1.5,
         high_ms=2.1,
-        source=f"{_DEV}: the range of medians",
+        source=f"median, {_GIVEN}",
     ),
     Peer(
         name="Aegra 0.11",
         quoted="create",
         low_ms=3.8,
         high_ms=5.1,
-        source=f"{_AEGRA}: the range of medians",
+        source=_GIVEN,
     ),
-    Peer(name="Aegra 0.11", quoted="wait", low_ms=28, high_ms=28, source=_AEGRA),
-    Peer(name="Aegra 0.11", quoted="first_event", low_ms=14, high_ms=14, source=_AEGRA),
+    Peer(name="Aegra 0.11", quoted="wait", low_ms=28, high_ms=28, source=_GIVEN),
+    Peer(name="Aegra 0.11", quoted="first_event", low_ms=14, high_ms=14, source=_GIVEN),
     Peer(
         name="official dev server, in memory",
         quoted="first_event",
         low_ms=1_000,
         high_ms=1_000,
-        source=f"{_DEV}: at most that long, since it polls its queue",
+        source=f"at most that long, since it polls its queue; {_GIVEN}",
     ),
 )
 

@@ -11,7 +11,6 @@ from typing import Final
 
 from harness.config import prepare_robyn
 
-_MAX_BODY_BYTES: Final = 2**20
 _HEADERS: Final = {"Content-Type": "application/json"}
 
 
@@ -19,7 +18,7 @@ def main() -> None:
     """Serve until SIGTERM."""
     port = int(sys.argv[-1]) or _free_port()
     sys.argv[1:] = ["--log-level", "WARN", "--disable-openapi"]  # Robyn reads them when imported
-    prepare_robyn(_MAX_BODY_BYTES)
+    prepare_robyn()
     import robyn  # noqa: PLC0415 -- as said
 
     app = robyn.Robyn(__file__)
