@@ -1,14 +1,16 @@
 """The command line: parse, call, print."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
 
 from harness.commands import db
-from harness.commands.request import requested
+from harness.commands.request import KINDS, MEASURED, requested
 from harness.errors import HarnessError
+from harness.measure.records import Kind
 
 app = typer.Typer(
     name="harness",
@@ -24,6 +26,10 @@ _Backend = Annotated[
     list[str] | None,
     typer.Option("--backend", metavar="NAME", help="memory or postgres; repeat it, or use commas."),
 ]
+_Only = Annotated[
+    list[str] | None,
+    typer.Option("--only", metavar="PART", help=f"{', '.join(KINDS)}; repeat it, or use commas."),
+]
 _Out = Annotated[str, typer.Option("--out", metavar="DIR", help="Folder for the results.")]
 _Quick = Annotated[bool, typer.Option("--quick", help="Less of everything: under two minutes.")]
 _Full = Annotated[bool, typer.Option("--full", help="More samples of everything: many minutes.")]
@@ -35,10 +41,11 @@ def run(
     quick: _Quick = False,
     full: _Full = False,
     backend: _Backend = None,
+    only: _Only = None,
     out: _Out = _RESULTS,
 ) -> None:
-    """Prove the promises, measure, and write one report of it all."""
-    _do(quick=quick, full=full, backends=backend, out=out, parts=("contract", "measure", "report"))
+    """Prove the promises, measure, and write one report of it all, or of some parts."""
+    _do(quick=quick, full=full, backends=backend, only=only, out=out, among=KINDS, report=True)
 
 
 @app.command()
@@ -48,7 +55,7 @@ def verify(
     out: _Out = _RESULTS,
 ) -> None:
     """Ask the backends for their promises, and nothing else."""
-    _do(quick=quick, full=False, backends=backend, out=out, parts=("contract",))
+    _do(quick=quick, full=False, backends=backend, out=out, among=("contract",), report=False)
 
 
 @app.command()
@@ -56,10 +63,11 @@ def bench(
     quick: _Quick = False,
     full: _Full = False,
     backend: _Backend = None,
+    only: _Only = None,
     out: _Out = _RESULTS,
 ) -> None:
     """Measure and keep the raw samples, and nothing else."""
-    _do(quick=quick, full=full, backends=backend, out=out, parts=("measure",))
+    _do(quick=quick, full=full, backends=backend, only=only, out=out, among=MEASURED, report=False)
 
 
 @app.command()
@@ -110,9 +118,18 @@ def notebook(
 
 
 def _do(
-    *, quick: bool, full: bool, backends: list[str] | None, out: str, parts: tuple[str, ...]
+    *,
+    quick: bool,
+    full: bool,
+    backends: list[str] | None,
+    only: list[str] | None = None,
+    out: str,
+    among: Sequence[Kind],
+    report: bool,
 ) -> None:
-    work = requested(quick=quick, full=full, backends=backends, out=out, parts=parts)
+    work = requested(
+        quick=quick, full=full, backends=backends, only=only, out=out, among=among, report=report
+    )
     from harness.commands.main_job import do  # noqa: PLC0415 -- what needs no pandas starts at once
 
     do(work)

@@ -12,14 +12,19 @@ from harness.commands.folders import discard_if_empty, new_run_folder, point_lat
 from harness.commands.measuring import Measurements
 from harness.commands.request import Work
 from harness.config import DatabaseConfig
-from harness.measure.records import Results
+from harness.measure.records import Kind, Results
 
 
 def _import(work: Work) -> None:
-    if work.measure:
+    if _measured(work):
         importlib.import_module("harness.measure.measurements")
     if work.report:
         importlib.import_module("harness.commands.reporting")
+
+
+def _measured(work: Work) -> list[Kind]:
+    """Return what is to be measured."""
+    return [kind for kind in work.kinds if kind != "contract"]
 
 
 @dataclass(slots=True)
@@ -40,7 +45,8 @@ async def run(work: Work, console: Console, done: Done) -> None:
         HarnessError: The server, the suite, a measurement or the disk failed.
     """
     DatabaseConfig.from_env()  # what makes no sense is told before anything is made
-    name = work.plan if work.report else ("verify" if work.contract else "bench")
+    asks = "contract" in work.kinds
+    name = work.plan if work.report else ("verify" if asks else "bench")
     done.folder = new_run_folder(work.out, name)
     measurements = Measurements(work.plan, work.backends, done.folder, done.results)
     with Display(console) as display:
@@ -49,14 +55,11 @@ async def run(work: Work, console: Console, done: Done) -> None:
                 # What measures and reports takes seconds to import, and costs nothing beside the
                 # contract suite, which runs in a process of its own.
                 importing = asyncio.create_task(asyncio.to_thread(_import, work))
-                if work.contract:
+                if asks:
                     await measurements.contract(display)
                 await importing
-                if work.measure:
-                    from harness.measure.measurements import MEASUREMENTS  # noqa: PLC0415 -- there
-
-                    for kind in MEASUREMENTS:
-                        await measurements.measure(kind, display)
+                for kind in _measured(work):
+                    await measurements.measure(kind, display)
         finally:
             if done.results:
                 point_latest_at(done.folder)

@@ -86,7 +86,12 @@ def until_kernels_run(cwd: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),
     [
-        (["run", "--backend", "oracle"], 2, "unknown backend 'oracle'; use memory or postgres"),
+        (
+            ["run", "--backend", "oracle"],
+            2,
+            "--backend does not know 'oracle'; use memory or postgres",
+        ),
+        (["bench", "--only", "contract"], 2, "--only does not know 'contract'; use timings, pool"),
         (["verify", "--backend", ","], 2, "--backend names nothing"),
         (["bench", "--out", ""], 2, "--out names no folder"),
         (["run", "--quick", "--full"], 2, "--quick and --full exclude each other"),
@@ -228,7 +233,7 @@ async def test_being_terminated_in_a_measurement_keeps_the_samples_so_far(tmp_pa
 @pytest.mark.timeout(120)
 async def test_ctrl_c_in_the_notebooks_keeps_the_results(tmp_path: Path) -> None:
     """Kernels are ended and no notebook is said to have failed; what was measured is kept."""
-    process = await start("run", "--quick", "--backend", "memory", cwd=tmp_path)
+    process = await start("run", "--quick", "--backend=memory", "--only=timings,pool", cwd=tmp_path)
     await until_told(process, b"notebooks: 0 of")
     await asyncio.to_thread(until_kernels_run, tmp_path)
     process.send_signal(signal.SIGINT)
@@ -238,6 +243,7 @@ async def test_ctrl_c_in_the_notebooks_keeps_the_results(tmp_path: Path) -> None
     assert err.decode() == f"Interrupted. What was measured lies in {folder}\n"
     assert b"Notebook failed" not in out
     assert newest(folder, "timings") is not None
+    assert newest(folder, "streaming") is None
     assert left_running(tmp_path) == []
 
 
