@@ -13,8 +13,6 @@ from threading import Thread
 from types import FrameType
 from typing import Any, Final, NoReturn
 
-import httpx
-
 from harness.config import DatabaseConfig, ServerConfig, prepare_robyn
 from harness.errors import ConfigError, HarnessError
 from harness.models import SYSTEM
@@ -28,7 +26,7 @@ from harness.runtime import (
 )
 from harness.server.app import listen
 from harness.server.auth import Authenticator
-from harness.server.dispatch import Dispatcher
+from harness.server.dispatch import Dispatcher, access
 from harness.server.execution.executor import Executor
 from harness.server.graphs import Graphs, load_graphs, system_assistant_id
 from harness.server.health import Probe
@@ -102,7 +100,7 @@ class _Server:
         port: int,
     ) -> None:
         self._config, self._database = config, database
-        self._authenticator, self._sources = authenticator, sources
+        self._authenticator, self._sources, self._port = authenticator, sources, port
         named = f"[{config.host}]" if ":" in config.host else config.host
         self._url = f"http://{named}:{port}"
         self._services: Services | None = None
@@ -172,20 +170,29 @@ class _Server:
             metrics=metrics,
         )
 
+    async def _until_it_answers(self) -> None:
+        """Wait for the first answer to a request, which is not logged."""
+        access.disabled = True
+        while True:
+            try:
+                reader, writer = await asyncio.open_connection(self._config.host, self._port)
+                writer.write(b"GET /ok HTTP/1.0\r\n\r\n")
+                answered = await reader.read(1) != b""
+                writer.close()
+            except OSError:
+                answered = False
+            if answered:
+                break
+            await asyncio.sleep(_POLL_S)
+        access.disabled = False
+
     async def _announce(self) -> None:
         """Say where the server is, once it answers there.
 
         From then on signals are ours alone: the HTTP server below Robyn takes them when it starts,
         and would close its connections at once, whatever is still to be sent.
         """
-        async with httpx.AsyncClient(base_url=self._url, trust_env=False) as client:
-            while True:
-                try:
-                    await client.get("/ok")
-                except httpx.TransportError:
-                    await asyncio.sleep(_POLL_S)
-                else:
-                    break
+        await self._until_it_answers()
         loop = asyncio.get_running_loop()  # Robyn's
         for number in _ENDING:
             signal.signal(number, partial(_interrupt_once, loop))
