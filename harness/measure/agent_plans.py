@@ -125,7 +125,7 @@ AGENTS_QUICK: Final = AgentPlans(
         budget_s=0.5,
         durabilities=("async", "exit"),
     ),
-    stores=StoresPlan(rounds=6, budget_s=0.5, items=20, mix_rounds=3, archived=500),
+    stores=StoresPlan(rounds=6, budget_s=0.4, items=20, mix_rounds=3, archived=500),
     durability=DurabilityPlan(deaths=(1, 10, 19)),
     restarts=RestartsPlan(rounds=1, ends=("SIGKILL",), lease_s=1.0),
 )

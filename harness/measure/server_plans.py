@@ -23,12 +23,12 @@ class ServerPlan:
 
 SERVER_QUICK: Final = ServerPlan(
     rounds=6,
-    budget_s=0.5,
+    budget_s=0.4,
     creates=20,
     conversations=(1, 5),
-    pool_sizes=(2, 10),
+    pool_sizes=(10,),
     callers=(1, 20),
-    cell_s=0.25,
+    cell_s=0.2,
 )
 SERVER_DEFAULT: Final = ServerPlan(rounds=30, budget_s=3.5)
 SERVER_FULL: Final = ServerPlan(
