@@ -31,7 +31,7 @@ _Only = Annotated[
     typer.Option("--only", metavar="PART", help=f"{', '.join(KINDS)}; repeat it, or use commas."),
 ]
 _Out = Annotated[str, typer.Option("--out", metavar="DIR", help="Folder for the results.")]
-_Quick = Annotated[bool, typer.Option("--quick", help="Less of everything: two and a half minutes.")]
+_Quick = Annotated[bool, typer.Option("--quick", help="Less of everything: under 2½ minutes.")]
 _Full = Annotated[bool, typer.Option("--full", help="More samples of everything: many minutes.")]
 _RESULTS = "results"
 
