@@ -142,7 +142,7 @@ def served_pool(results: Results) -> Picture:
     axes.set_xticks(range(len(callers)), [f"{number:,}" for number in callers])
     axes.set_yticks(range(len(sizes)), [f"{size:,}" for size in sizes])
     axes.set_xlabel("callers at once")
-    axes.set_ylabel("connections in the pool")
+    axes.set_ylabel("connections")
     return figure
 
 
