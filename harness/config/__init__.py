@@ -24,6 +24,7 @@
 """
 
 import os
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -78,9 +79,11 @@ def without_pytest(environ: Mapping[str, str] | None = None) -> dict[str, str]:
 
 
 def prepare_robyn() -> None:
-    """Take away what Robyn reads from the environment: the host, the port and more are ours to say.
+    """Say what Robyn reads from the environment and the arguments when it is imported.
 
-    (Its ROBYN_MAX_PAYLOAD_SIZE bounds no body of a request: Robyn 0.88 reads each whole.)
+    Its variables are taken away: the host, the port and more are ours to say. (Its
+    ROBYN_MAX_PAYLOAD_SIZE bounds no body of a request: Robyn 0.88 reads each whole.)
     """
     for name in [name for name in os.environ if name.startswith("ROBYN_")]:
         del os.environ[name]
+    sys.argv[1:] = ["--log-level", "WARN", "--disable-openapi"]

@@ -10,6 +10,7 @@ from typing import Final
 from harness.config import DatabaseConfig
 from harness.database import Database
 from harness.faults.served import Served
+from harness.measure.raw_http import RawConnection
 from harness.measure.rows import OWNER, Resource
 from harness.measure.running import databases
 from harness.measure.server_records import Checkpoints
@@ -38,8 +39,8 @@ class Place:
         if self.site is not None:
             return await self.site.count(resource)
         if served:
-            answer = await self.served.http().post(f"/{resource}/count", json={})
-            return int(answer.text)
+            async with RawConnection(self.served.url) as line:
+                return int(await line.post(f"/{resource}/count", b"{}"))
         if resource == "assistants":
             return await self.storage.assistants.count(owner=OWNER)
         return await self.storage.threads.count(owner=OWNER)

@@ -1,16 +1,14 @@
 """The HTTP server: Robyn, with our routes and nothing else of its own."""
 
 import re
-import sys
 from collections.abc import Awaitable, Callable, Sequence
 from http import HTTPStatus
 from typing import Any, Final
 
 from harness.server.dispatch import Dispatcher, Raw
 from harness.server.encoding import encode
-from harness.server.http import METHODS, Reply, Route, StreamReply
+from harness.server.http import METHODS, PARAMETER, Reply, Route, StreamReply
 
-_PARAMETER: Final = re.compile(r"\{(\w+)\}")
 _OTHER_METHODS: Final = (*METHODS, "HEAD", "OPTIONS")
 
 Hook = Callable[[], Awaitable[None]]
@@ -37,8 +35,7 @@ def listen(
         on_start: Called on the server's event loop before the first request.
         on_end: Called there when it is told to end.
     """
-    sys.argv[1:] = ["--log-level", "WARN", "--disable-openapi"]  # Robyn reads them when imported
-    import robyn  # noqa: PLC0415 -- as said
+    import robyn  # noqa: PLC0415 -- it reads what `prepare_robyn` has prepared
 
     app = robyn.Robyn(__file__)
     app.startup_handler(on_start)
@@ -52,9 +49,9 @@ def listen(
         return answer
 
     for route in routes:
-        app.add_route(route.method, _PARAMETER.sub(r":\1", route.path), endpoint(route))
+        app.add_route(route.method, PARAMETER.sub(r":\1", route.path), endpoint(route))
 
-    patterns = [(re.compile(_PARAMETER.sub(r"[^/]+", r.path)), r.method) for r in routes]
+    patterns = [(re.compile(PARAMETER.sub(r"[^/]+", r.path)), r.method) for r in routes]
 
     async def nowhere(request: robyn.Request) -> Any:
         path = request.url.path

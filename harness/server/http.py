@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 METHODS: Final[tuple[Method, ...]] = get_args(Method)
+PARAMETER: Final = re.compile(r"\{(\w+)\}")
+"""A parameter in the path of a `Route`; its name is the group."""
 
 
 class Schema(BaseModel):

@@ -1,6 +1,5 @@
 """The OpenAPI document, made from the routes: what is not served is not in it, and all that is."""
 
-import re
 from collections.abc import Sequence
 from http import HTTPStatus
 from importlib.metadata import version
@@ -11,12 +10,11 @@ from pydantic.json_schema import JsonSchemaMode
 
 from harness.config import ServerConfig
 from harness.server.failures import Failure
-from harness.server.http import Call, Nothing, Reply, Route, StreamReply
+from harness.server.http import PARAMETER, Call, Nothing, Reply, Route, StreamReply
 
 JsonSchema = dict[str, Any]
 
 _REF: Final = "#/components/schemas/{model}"
-_PARAMETER: Final = re.compile(r"\{(\w+)\}")
 _BEARER: Final = "bearer"
 _SELECT: Final = "select"
 """The field of a body or a query that says which fields of the answer are shown."""
@@ -127,7 +125,7 @@ def _path_parameters(route: Route) -> list[JsonSchema]:
             if name.endswith("_id") and not route.takes_name
             else {"type": "string", "minLength": 1},
         }
-        for name in _PARAMETER.findall(route.path)
+        for name in PARAMETER.findall(route.path)
     ]
 
 
@@ -182,7 +180,7 @@ def _may_fail(route: Route, *, authenticates: bool) -> set[int]:
         statuses.add(401)
     if takes_body:
         statuses.add(413)
-    if takes_body or takes_query or _PARAMETER.search(route.path):
+    if takes_body or takes_query or PARAMETER.search(route.path):
         statuses.add(422)
     return statuses
 

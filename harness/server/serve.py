@@ -5,7 +5,6 @@ import gc
 import logging
 import os
 import signal
-import socket
 import sys
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -24,6 +23,7 @@ from harness.runtime import (
     is_postgres_enabled,
     shutdown_database,
 )
+from harness.server.address import free_port, until_it_answers
 from harness.server.app import listen
 from harness.server.auth import Authenticator
 from harness.server.dispatch import Dispatcher, access
@@ -38,7 +38,6 @@ from harness.server.streams import Streams
 
 logger = logging.getLogger("harness.server")
 
-_POLL_S: Final = 0.01
 _CLOSING_S: Final = 1.0
 """Given to readers to take the last pieces of their streams."""
 _SENDING_S: Final = 0.1
@@ -74,7 +73,7 @@ def serve(
         logging.getLogger(chatty).setLevel(logging.WARNING)
     authenticator = Authenticator(config)
     sources = load_graphs(config.graphs)
-    port = _free_port(config.host, config.port)
+    port = free_port(config.host, config.port)
     prepare_robyn()
     server = _Server(config, database, authenticator, sources, port)
     listen(
@@ -170,29 +169,15 @@ class _Server:
             metrics=metrics,
         )
 
-    async def _until_it_answers(self) -> None:
-        """Wait for the first answer to a request, which is not logged."""
-        access.disabled = True
-        while True:
-            try:
-                reader, writer = await asyncio.open_connection(self._config.host, self._port)
-                writer.write(b"GET /ok HTTP/1.0\r\n\r\n")
-                answered = await reader.read(1) != b""
-                writer.close()
-            except OSError:
-                answered = False
-            if answered:
-                break
-            await asyncio.sleep(_POLL_S)
-        access.disabled = False
-
     async def _announce(self) -> None:
         """Say where the server is, once it answers there.
 
         From then on signals are ours alone: the HTTP server below Robyn takes them when it starts,
         and would close its connections at once, whatever is still to be sent.
         """
-        await self._until_it_answers()
+        access.disabled = True  # its own question
+        await until_it_answers(self._config.host, self._port)
+        access.disabled = False
         loop = asyncio.get_running_loop()  # Robyn's
         for number in _ENDING:
             signal.signal(number, partial(_interrupt_once, loop))
@@ -239,23 +224,3 @@ def _do_nothing(number: int, frame: FrameType | None) -> None:
 
 def _interrupt() -> NoReturn:
     raise KeyboardInterrupt
-
-
-def _free_port(host: str, port: int) -> int:
-    """Return the port, or a free one for 0.
-
-    Raises:
-        ConfigError: It is taken, or there is no such address here.
-    """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-            probe.listen(1)  # with SO_REUSEADDR, binding alone does not find who listens
-        except OSError as exc:
-            reason = (exc.strerror or str(exc)).lower()
-            raise ConfigError(
-                f"cannot listen on {host}:{port}: {reason}; choose another with --port"
-            ) from exc
-        return int(probe.getsockname()[1])

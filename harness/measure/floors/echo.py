@@ -5,21 +5,21 @@ Run as `python -m harness.measure.floors.echo --port 0`; it says where it is in 
 
 import asyncio
 import signal
-import socket
 import sys
 from typing import Final
 
 from harness.config import prepare_robyn
+from harness.server.address import free_port, until_it_answers
 
+_HOST: Final = "127.0.0.1"
 _HEADERS: Final = {"Content-Type": "application/json"}
 
 
 def main() -> None:
     """Serve until SIGTERM."""
-    port = int(sys.argv[-1]) or _free_port()
-    sys.argv[1:] = ["--log-level", "WARN", "--disable-openapi"]  # Robyn reads them when imported
+    port = free_port(_HOST, int(sys.argv[-1]))
     prepare_robyn()
-    import robyn  # noqa: PLC0415 -- as said
+    import robyn  # noqa: PLC0415 -- it reads what was prepared
 
     app = robyn.Robyn(__file__)
 
@@ -36,26 +36,13 @@ def main() -> None:
     announcing: list[asyncio.Task[None]] = []
     app.startup_handler(start)
     app.add_route("POST", "/*rest", echo)
-    app.start(host="127.0.0.1", port=port, _check_port=False)
+    app.start(host=_HOST, port=port, _check_port=False)
 
 
 async def _announce(port: int) -> None:
-    while True:
-        try:
-            _, writer = await asyncio.open_connection("127.0.0.1", port)
-        except OSError:
-            await asyncio.sleep(0.01)
-        else:
-            writer.close()
-            break
-    sys.stdout.write(f"echo serves http://127.0.0.1:{port}\n")
+    await until_it_answers(_HOST, port)
+    sys.stdout.write(f"echo serves http://{_HOST}:{port}\n")
     sys.stdout.flush()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 if __name__ == "__main__":

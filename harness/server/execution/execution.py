@@ -3,7 +3,6 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import replace
 from enum import Enum
 from time import monotonic
 from typing import Final, TypeVar
@@ -15,7 +14,6 @@ from harness.agents.graph import Graph, Saver
 from harness.errors import (
     DatabaseUnavailable,
     HarnessError,
-    InvalidInput,
     LeaseLost,
     NotFound,
     OutcomeUnknown,
@@ -25,7 +23,7 @@ from harness.models import ClaimedRun, RunStatus, ThreadHead, ThreadStatus
 from harness.persistence import fenced, forget_run, owner_scope
 from harness.server.execution.channel import Channel
 from harness.server.execution.events import events_of
-from harness.server.execution.heads import Head, head_of, is_head_of, show_head
+from harness.server.execution.heads import Head, head_of, is_head_of, show_head, show_what_fits
 from harness.server.execution.outcomes import Outcome, error_of, error_text, is_temporary
 from harness.server.execution.requests import config_of, request_of
 from harness.server.graphs import Graphs
@@ -180,7 +178,6 @@ class Execution:
     ) -> None:
         """End the run, and have its thread show what it left behind."""
         becomes: ThreadStatus = "idle" if head is None else head.thread_status
-        shown = None if head is None else head.shown(error)
 
         async def end(shown: ThreadHead | None) -> None:
             await self._storage.runs.finish(
@@ -192,14 +189,10 @@ class Execution:
                 owner=self.owner,
             )
 
-        try:
-            await self._write(lambda: end(shown))
-        except InvalidInput as exc:
-            if shown is None:
-                raise
-            logger.warning("run %s left values that no row can show: %s", self.run.run_id, exc)
-            bare = replace(shown, values=None, interrupts={})
-            await self._write(lambda: end(bare))
+        if head is None:
+            await self._write(lambda: end(None))
+        else:
+            await show_what_fits(lambda shown: self._write(lambda: end(shown)), head.shown(error))
 
     async def _read_head(self, graph: Graph) -> Head:
         return await self._write(lambda: head_of(graph, self.run))

@@ -1,8 +1,9 @@
 """What a run left behind: the head of its thread, as its graph reads it."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Self
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Self, TypeVar
 
 import orjson
 from langgraph.types import StateSnapshot
@@ -14,6 +15,10 @@ from harness.persistence import owner_scope
 from harness.server.encoding import encode
 from harness.server.graphs import Graphs
 from harness.storage.extensions import FullStorage
+
+logger = logging.getLogger("harness.server")
+
+ResultT = TypeVar("ResultT")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +105,17 @@ async def is_head_of(saver: Saver, run: Run) -> bool:
     """Whether the thread's newest checkpoint was written by this run."""
     found = await saver.aget_tuple({"configurable": _thread(run)})
     return found is not None and dict(found.metadata).get("run_id") == run.run_id
+
+
+async def show_what_fits(
+    show: Callable[[ThreadHead], Awaitable[ResultT]], head: ThreadHead
+) -> ResultT:
+    """Show a head; without its values and questions where a graph has left what no row can hold."""
+    try:
+        return await show(head)
+    except InvalidInput as exc:
+        logger.warning("checkpoint %s holds what no row can show: %s", head.checkpoint_id, exc)
+        return await show(replace(head, values=None, interrupts={}))
 
 
 def _json(value: Any) -> Any:

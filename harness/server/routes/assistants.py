@@ -124,14 +124,7 @@ async def search(call: Call[AssistantSearch, Nothing]) -> Reply:
     """Find assistants, the system's among them."""
     body, assistants = call.body, call.services.storage.assistants
     which = _which(call.services, body)
-    found = await assistants.search(
-        **which,
-        limit=body.limit,
-        offset=body.offset,
-        sort_by=body.sort_by,
-        sort_order=body.sort_order,
-        owner=call.owner,
-    )
+    found = await assistants.search(**which, **body.part, owner=call.owner)
     rows = [shown(one) for one in found]
     return await page(rows, body, body.select, lambda: assistants.count(**which, owner=call.owner))
 

@@ -203,14 +203,7 @@ async def search(call: Call[CronSearch, Nothing]) -> Reply:
     """Find crons."""
     body, crons = call.body, call.services.storage.crons
     which = _which(body)
-    found = await crons.search(
-        **which,
-        limit=body.limit,
-        offset=body.offset,
-        sort_by=body.sort_by,
-        sort_order=body.sort_order,
-        owner=call.owner,
-    )
+    found = await crons.search(**which, **body.part, owner=call.owner)
     rows = [_cron(one) for one in found]
     return await page(rows, body, body.select, lambda: crons.count(**which, owner=call.owner))
 

@@ -29,6 +29,12 @@ class Sorted(Paged):
 
     sort_order: SortOrder = "desc"
 
+    @property
+    def part(self) -> dict[str, Any]:
+        """What it is called where storage is searched."""
+        names = {"limit", "offset", "sort_by", "sort_order"}
+        return self.model_dump(include=names, exclude_none=True)
+
 
 async def page(
     rows: Sequence[Mapping[str, Any]],

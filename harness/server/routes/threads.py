@@ -72,14 +72,7 @@ async def search(call: Call[ThreadSearchBody, Nothing]) -> Reply:
     body, threads = call.body, call.services.storage.threads
     paths = {name: steps_of(path) for name, path in (body.extract or {}).items()}
     given = _filter(body)
-    found = await threads.search(
-        **given,
-        limit=body.limit,
-        offset=body.offset,
-        sort_by=body.sort_by or "created_at",
-        sort_order=body.sort_order,
-        owner=call.owner,
-    )
+    found = await threads.search(**given, **body.part, owner=call.owner)
     rows = [thread_shape(thread) for thread in found]
     select: list[str] | None = None if body.select is None else [*body.select]
     if paths:

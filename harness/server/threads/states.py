@@ -1,17 +1,16 @@
 """The state of threads and its history: the checkpointer's, where a graph ran; else storage's."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.types import StateUpdate
 
 from harness.agents.graph import Graph, Saver
-from harness.errors import Conflict, Forbidden, HarnessError, InvalidInput, NotFound
+from harness.errors import Conflict, Forbidden, HarnessError, NotFound
 from harness.models import SYSTEM, Json, Thread, ThreadHead
 from harness.persistence import owner_scope, write_alone
-from harness.server.execution.heads import Head
+from harness.server.execution.heads import Head, show_what_fits
 from harness.server.execution.turns import Turns
 from harness.server.failures import HttpError
 from harness.server.graphs import Graphs
@@ -225,7 +224,4 @@ class States:
                 owner=self._owner,
             )
 
-        try:
-            return await cache(head.shown())
-        except InvalidInput:  # a graph may hold what no row can
-            return await cache(replace(head.shown(), values=None, interrupts={}))
+        return await show_what_fits(cache, head.shown())
