@@ -11,6 +11,7 @@ from uuid import uuid4
 import orjson
 from langchain_core.messages import HumanMessage
 from langgraph.checkpoint.memory import InMemorySaver
+from langgraph_sdk.client import LangGraphClient
 
 from harness.agents import DeterministicChatModel, build_agent
 from harness.agents.graph import Graph
@@ -52,6 +53,8 @@ class Asked:
     served: Served | None
     place: Place | None
     way: Way
+    sdk: LangGraphClient | None = None
+    """The official client, where that asks; its connections stay open between samples."""
 
     @property
     def name(self) -> str:
@@ -88,8 +91,8 @@ class Asked:
     async def _opened(self, stack: AsyncExitStack, conversations: int) -> Ask:
         if self.served is None:
             return _in_process(_graph(self.place), self.way)
-        if self.client == "sdk":
-            return _through_sdk(self.served, self.way)
+        if self.sdk is not None:
+            return _through_sdk(self.sdk, self.way)
         lines = [
             await stack.enter_async_context(RawConnection(self.served.url))
             for _ in range(conversations)
@@ -111,13 +114,15 @@ def askable(everything: Places, way: Way) -> list[Asked]:
 
 
 def _asked(way: Way, host: Host, place: Place | None, client: Client | None = None) -> Asked:
+    served = place.served if place is not None and host == "server" else None
     return Asked(
         host=host,
         checkpoints="none" if place is None else place.checkpoints,
         client=client,
-        served=place.served if place is not None and host == "server" else None,
+        served=served,
         place=place,
         way=way,
+        sdk=served.client() if served is not None and client == "sdk" else None,
     )
 
 
@@ -142,8 +147,8 @@ def _in_process(graph: Graph, way: Way) -> Ask:
     return wait
 
 
-def _through_sdk(served: Served, way: Way) -> Ask:
-    runs = served.client().runs
+def _through_sdk(client: LangGraphClient, way: Way) -> Ask:
+    runs = client.runs
 
     async def wait(_: int, thread_id: str) -> Turn:
         started_s = time.perf_counter()

@@ -2,9 +2,10 @@
 
 import json
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
-from typing import Final
+from typing import Any, Final
 
 from harness.faults.served import Served
 
@@ -45,3 +46,14 @@ def _is_fine(line: str) -> bool:
         return int(json.loads(line)["status"]) < 400
     except (ValueError, KeyError, TypeError):
         return False
+
+
+def said_by_node(parts: Iterable[Any]) -> dict[str, str]:
+    """Return what the deltas of each node's messages add up to, of a stream by the client."""
+    said: dict[str, str] = {}
+    for part in parts:
+        if part.event == "messages":
+            token, about = part.data
+            node = about["langgraph_node"]
+            said[node] = said.get(node, "") + token["content"]
+    return said

@@ -10,6 +10,7 @@ from langgraph_sdk.client import LangGraphClient
 
 from harness.database import ScratchDatabases
 from tests.integration import owners
+from tests.integration.owners import client_of
 from tests.integration.serving import Serving
 
 _SHOWN: Final = 4_000
@@ -111,3 +112,15 @@ async def server(
 def client(server: Serving) -> LangGraphClient:
     """The official client of the module's server."""
     return server.client()
+
+
+@pytest.fixture
+def alice(server: Serving) -> LangGraphClient:
+    """An owner's client, of a server that asks for tokens."""
+    return client_of(server, "alice")
+
+
+@pytest.fixture
+def bob(server: Serving) -> LangGraphClient:
+    """Another owner's client, likewise."""
+    return client_of(server, "bob")

@@ -17,7 +17,7 @@ from tests.integration import owners
 from tests.integration.restart.inspection import NO_VECTORS, TABLES, Inspection
 from tests.integration.restart.people import ASKS, KNOWS, NOTES, TURNS, People, texts
 from tests.integration.restart.underway import DONE, LONG, Underway
-from tests.integration.serving import Serving
+from tests.integration.serving import Serving, said_by_node
 
 pytest_plugins = ("tests.integration.serving_fixtures",)
 
@@ -121,12 +121,7 @@ def check_stream(parts: list[Any]) -> None:
     assert [name for name, after in pairwise([*order, ""]) if name != after] == [
         *("values", "messages", "updates", "values", "messages", "updates", "values")
     ]
-    said: dict[str, str] = {}
-    for part in parts:
-        if part.event == "messages":
-            token, about = part.data
-            node = about["langgraph_node"]
-            said[node] = said.get(node, "") + token["content"]
+    said = said_by_node(parts)
     updates = {k: v for p in parts if p.event == "updates" for k, v in p.data.items()}
     first, *_, last = [part.data for part in parts if part.event == "values"]
     assert texts(first) == BEFORE[:1]

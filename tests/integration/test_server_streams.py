@@ -12,7 +12,7 @@ import pytest
 from langgraph_sdk.client import LangGraphClient
 from langgraph_sdk.errors import UnprocessableEntityError
 
-from tests.integration.serving import Serving
+from tests.integration.serving import Serving, said_by_node
 
 pytest_plugins = ("tests.integration.serving_fixtures",)
 
@@ -103,12 +103,7 @@ class TestModes:
     async def test_tokens_of_every_node_add_up(self, client: LangGraphClient) -> None:
         """The deltas of each node's message are its text (invariant 30)."""
         parts = await streamed(client, "agent", SAID, stream_mode=["messages-tuple", "values"])
-        said: dict[str, str] = {}
-        for part in parts:
-            if part.event == "messages":
-                token, about = part.data
-                node = about["langgraph_node"]
-                said[node] = said.get(node, "") + token["content"]
+        said = said_by_node(parts)
         values = parts[-1].data
         assert said == {
             "answer": values["messages"][-1]["content"],

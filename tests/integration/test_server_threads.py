@@ -15,23 +15,11 @@ from langgraph_sdk.errors import (
 )
 
 from tests.integration import owners
-from tests.integration.owners import client_of, token_of
+from tests.integration.owners import token_of
 from tests.integration.serving import Serving
 
 pytest_plugins = ("tests.integration.serving_fixtures",)
 SETTINGS = owners.SETTINGS
-
-
-@pytest.fixture
-def alice(server: Serving) -> LangGraphClient:
-    """An owner's client."""
-    return client_of(server, "alice")
-
-
-@pytest.fixture
-def bob(server: Serving) -> LangGraphClient:
-    """Another owner's client."""
-    return client_of(server, "bob")
 
 
 @pytest.fixture
