@@ -3,11 +3,13 @@
 import asyncio
 import statistics
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from time import perf_counter
 from typing import Literal, LiteralString
 
 import pytest
 from psycopg import AsyncConnection
+from psycopg.conninfo import make_conninfo
 
 from harness.config import DatabaseConfig
 from harness.database import Database
@@ -66,6 +68,34 @@ async def reset_all(proxy: Proxy) -> None:
     proxy.reset()
     while proxy.connections:  # noqa: ASYNC110  # the proxy tells nobody, and it takes no time
         await asyncio.sleep(0)
+
+
+@asynccontextmanager
+async def endless(proxy: Proxy) -> AsyncIterator[tuple[str, asyncio.Event]]:
+    """Lead to the proxy's server on a way by which its last words arrive, its end only when asked.
+
+    Yields the way's connection string, and what is set once the server has ended a connection.
+    """
+    ended = asyncio.Event()
+
+    async def lead(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        server_reader, server_writer = await proxy.reach()
+        asking = asyncio.create_task(pour(reader, server_writer))
+        await pour(server_reader, writer)
+        server_writer.close()
+        ended.set()
+        await asking
+        writer.close()
+
+    async with await asyncio.start_server(lead, "127.0.0.1", 0) as way:
+        port = way.sockets[0].getsockname()[1]
+        yield make_conninfo(proxy.url, port=port), ended
+
+
+async def pour(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Pass on what comes, while something does and there is somebody to take it."""
+    while (piece := await reader.read(1 << 16)) and not writer.is_closing():
+        writer.write(piece)
 
 
 class TestRecovery:
@@ -130,6 +160,18 @@ class TestRecovery:
                 assert await database.read("SELECT count(*) AS n FROM notes") == [{"n": n + 1}]
                 seconds.append(perf_counter() - began)
             assert statistics.median(seconds) < PROMISED_S
+
+    async def test_a_last_word_ends_a_session_before_its_end_arrives(self, proxy: Proxy) -> None:
+        """The server's message, after which it sends an end-of-file, is enough to be warned."""
+        async with (
+            endless(proxy) as (url, ended),
+            Database(DatabaseConfig(url=url, pool_min_size=1)) as database,
+        ):
+            await database.write("CREATE TABLE notes (id integer PRIMARY KEY)")
+            await end_all_sessions(proxy.url)
+            await ended.wait()
+            await database.write("INSERT INTO notes VALUES (1)")
+            assert await database.read("SELECT id FROM notes") == [{"id": 1}]
 
     async def test_a_network_reset_is_survived(self, proxy: Proxy, database: Database) -> None:
         """After all connections were reset, the next read and the next write succeed."""
