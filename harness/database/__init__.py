@@ -2,7 +2,8 @@
 
 from harness.database.connections import Pool
 from harness.database.database import Database
+from harness.database.patience import step_aside
 from harness.database.scratch import ScratchDatabases, with_database
 from harness.database.usage import Usage
 
-__all__ = ["Database", "Pool", "ScratchDatabases", "Usage", "with_database"]
+__all__ = ["Database", "Pool", "ScratchDatabases", "Usage", "step_aside", "with_database"]

@@ -16,6 +16,7 @@ from harness.config import DatabaseConfig
 from harness.database.connections import Connections, Pool
 from harness.database.conninfo import reason
 from harness.database.liveness import has_died
+from harness.database.patience import step_aside
 from harness.database.translate import ROLLED_BACK, raise_translated
 from harness.database.usage import Usage
 from harness.errors import OutcomeUnknown
@@ -177,9 +178,9 @@ class Database:
     async def _run(
         self, query: QueryNoTemplate, params: Params | None, row_factory: AsyncRowFactory[Row]
     ) -> list[Row]:
-        async with self._connections.lend() as connection:
-            attempt = 1
-            while True:
+        attempt = 1
+        while True:
+            async with self._connections.lend() as connection:
                 cursor = connection.cursor(row_factory=row_factory)
                 try:
                     await cursor.execute(query, params)
@@ -193,7 +194,8 @@ class Database:
                     undone = connection.pgconn.transaction_status == TransactionStatus.INERROR
                     if undone or not isinstance(exc, ROLLED_BACK) or attempt == _ATTEMPTS:
                         raise_translated(exc)
-                attempt += 1
+            await step_aside(attempt)
+            attempt += 1
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[AsyncConnection[DictRow]]:

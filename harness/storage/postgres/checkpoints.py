@@ -12,7 +12,7 @@ from typing import Any, Final, TypeVar
 from psycopg import Rollback
 from psycopg.rows import DictRow, scalar_row
 
-from harness.database import Database
+from harness.database import Database, step_aside
 from harness.errors import Conflict
 from harness.models import Freed, Pruned
 from harness.storage.postgres.links import SQL, Connection, links_of, rows
@@ -63,6 +63,7 @@ async def in_thread(
                 raise
         else:
             return done
+        await step_aside(attempt)
         attempt += 1
 
 
