@@ -9,6 +9,7 @@ from typing import Any
 
 import nbformat
 from ipykernel.kernelspec import make_ipkernel_cmd
+from jupyter_client.asynchronous.client import AsyncKernelClient
 from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
@@ -44,6 +45,23 @@ class _ThisInterpreter(KernelSpecManager):
             language="python",
             env={"IPYTHONDIR": str(self._home), **self._environment},
         )
+
+
+class _Channels(AsyncKernelClient):
+    """Without the heartbeat: whether a kernel of ours lives its process tells.
+
+    Its thread, told to stop before it runs, never does, and opens sockets until there are none.
+    """
+
+    def start_channels(
+        self,
+        shell: bool = True,
+        iopub: bool = True,
+        stdin: bool = True,
+        hb: bool = False,
+        control: bool = True,
+    ) -> None:
+        super().start_channels(shell, iopub, stdin, hb, control)
 
 
 class _Client(NotebookClient):
@@ -107,6 +125,7 @@ async def _client(
             kernel_name="python3",
             kernel_spec_manager=_ThisInterpreter(Path(home), environment),
             connection_file=str(Path(home, "kernel.json")),
+            client_factory=_Channels,
             transport="ipc",  # sockets in a folder of ours, no ports that others could reach
         )
         client = _Client(

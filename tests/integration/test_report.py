@@ -1,9 +1,11 @@
 """The report: executed notebooks in one file that asks nobody for anything."""
 
+import asyncio
 import json
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -13,6 +15,7 @@ from typing import Any
 
 import psutil
 import pytest
+from jupyter_client.asynchronous.client import AsyncKernelClient
 
 from harness.analysis.execute import NotebookFailed, execute
 from harness.analysis.report import Chapter, render
@@ -192,6 +195,27 @@ async def test_the_kernel_is_this_interpreter_and_sees_the_environment(tmp_path:
     document: Any = await execute(path, environment={"A_B": "c"})
     assert document.cells[0].outputs[0].text == f"{sys.prefix} c\n"
     assert path.read_text() == text
+
+
+async def test_stopped_as_its_kernel_starts_it_leaves_nothing_running(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No thread goes on, or dies of its kernel's end; what the client started is stopped whole."""
+    path = notebook(tmp_path, "print('never')")
+    threads, processes = set(threading.enumerate()), children()
+    start_channels = AsyncKernelClient.start_channels
+
+    def start_and_stop(self: AsyncKernelClient, *channels: bool) -> None:
+        start_channels(self, *channels)
+        executing.cancel()
+
+    monkeypatch.setattr(AsyncKernelClient, "start_channels", start_and_stop)
+    for _ in range(2):
+        executing = asyncio.create_task(execute(path, environment={}))
+        with pytest.raises(asyncio.CancelledError):
+            await executing
+    assert set(threading.enumerate()) <= threads
+    assert children() <= processes
 
 
 async def test_what_is_no_notebook_is_said_in_one_line(tmp_path: Path) -> None:
