@@ -13,8 +13,8 @@ from tests.integration.restart.people import said, texts
 STEPS: Final = 20
 PLAN: Final = {"steps": STEPS, "delay_s": 0.05}
 DONE: Final = [*range(1, STEPS + 1)]
-LONG: Final = "and so on " * 2_000
-"""What it takes about a second to repeat, token by token."""
+LONG: Final = "and so on " * 6_000
+"""What it takes about three seconds to repeat, token by token: a busy reader lags behind."""
 _MIDWAY: Final = 5
 """Steps, or tokens, after which the server may end."""
 
