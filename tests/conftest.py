@@ -1,5 +1,7 @@
 """What all tests share: how long Hypothesis searches, and what is not ours to collect."""
 
+import signal
+
 from hypothesis import HealthCheck, settings
 
 collect_ignore = ["example_repo"]  # somebody else's repo, run by test_example_repo.py
@@ -9,3 +11,7 @@ _UNTIMED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow],
 settings.register_profile("quick", _UNTIMED, max_examples=60)
 settings.register_profile("full", _UNTIMED, max_examples=2_000)
 settings.load_profile("quick")
+
+# A shell has what it starts in the background ignore Ctrl-C, and so would the processes of tests.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
