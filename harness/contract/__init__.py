@@ -6,6 +6,7 @@ A class becomes tests where it is subclassed and given its two fixtures
 
 from harness.contract.assistants import AssistantStoreContract, AssistantVersionsContract
 from harness.contract.base import StorageContract
+from harness.contract.beginning import BeginningRunsContract
 from harness.contract.bulk import BulkCreateContract, BulkPutContract
 from harness.contract.concurrency import ConcurrencyContract
 from harness.contract.crons import CronStoreContract
@@ -47,6 +48,7 @@ ALL: tuple[type[StorageContract], ...] = (
     RunStoreContract,
     RunTransitionsContract,
     RunQueueContract,
+    BeginningRunsContract,
     WaitingRunsContract,
     LeaseContract,
     StoreStorageContract,
@@ -74,6 +76,7 @@ __all__ = [
     "ALL",
     "AssistantStoreContract",
     "AssistantVersionsContract",
+    "BeginningRunsContract",
     "BulkCreateContract",
     "BulkPutContract",
     "ConcurrencyContract",

@@ -73,6 +73,9 @@ WRITES: dict[str, Call] = {
     "runs.create": lambda s, h, o: s.runs.create(
         h.thread.thread_id, h.assistant.assistant_id, owner=o
     ),
+    "runs.begin": lambda s, h, o: s.runs.begin(
+        h.thread.thread_id, h.assistant.assistant_id, lease_s=60, owner=o
+    ),
     "crons.update": lambda s, h, o: s.crons.update(h.cron.cron_id, enabled=False, owner=o),
     "crons.delete": lambda s, h, o: s.crons.delete(h.cron.cron_id, owner=o),
     "crons.create": lambda s, h, o: s.crons.create(

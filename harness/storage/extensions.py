@@ -12,7 +12,9 @@ from harness.models import (
     ClaimedRun,
     Cron,
     CronFiring,
+    IfNotExists,
     Lease,
+    MultitaskStrategy,
     Pruned,
     Run,
     RunStatus,
@@ -198,6 +200,28 @@ class RunRecords(Protocol):
 
 class RunQueue(Protocol):
     """Hands runs to workers under leases that the database's clock ends."""
+
+    async def begin(
+        self,
+        thread_id: str,
+        assistant_id: str,
+        *,
+        lease_s: float,
+        kwargs: JsonObject | None = None,
+        metadata: JsonObject | None = None,
+        multitask_strategy: MultitaskStrategy = "enqueue",
+        if_not_exists: IfNotExists = "reject",
+        run_id: str | None = None,
+        owner: str,
+    ) -> tuple[Run, Lease | None]:
+        """Create a run and claim it in one step, for a worker that is free.
+
+        Where another run of its thread is pending or running it is queued, and there is no lease.
+
+        Raises:
+            NotFound: There is no such assistant or thread.
+            Conflict: The id is taken; or the strategy is `reject`, and the thread is busy.
+        """
 
     async def claim(self, *, lease_s: float, owner: str | None = None) -> ClaimedRun | None:
         """Take the oldest run that may run now, or one whose lease has run out; None if none may.

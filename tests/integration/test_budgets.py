@@ -157,6 +157,14 @@ ONE: dict[str, Call] = {
     "runs.create with thread": lambda f: f.storage.runs.create(
         "0193d7f2-8b1e-7c3a-9f4d-000000000001", f.assistant, if_not_exists="create", owner=OWNER
     ),
+    "runs.begin": lambda f: f.storage.runs.begin(f.thread, f.assistant, lease_s=60, owner=OWNER),
+    "runs.begin with thread": lambda f: f.storage.runs.begin(
+        "0193d7f2-8b1e-7c3a-9f4d-000000000002",
+        f.assistant,
+        lease_s=60,
+        if_not_exists="create",
+        owner=OWNER,
+    ),
     "runs.create_many": lambda f: f.storage.runs.create_many(
         [{"thread_id": f.thread, "assistant_id": f.assistant}] * 100, owner=OWNER
     ),

@@ -11,7 +11,7 @@ import pytest
 from harness.config import DatabaseConfig
 from harness.database import Database
 from harness.errors import Conflict, LeaseLost, NotFound
-from harness.models import ClaimedRun, Run
+from harness.models import ClaimedRun, Lease, Run
 from harness.storage.local import LocalStorage
 from harness.storage.postgres import PostgresBackend
 
@@ -74,6 +74,7 @@ class Storm:
         steps: list[Callable[[str], Coroutine[Any, Any, Any]]] = [
             *[self._create] * 4,
             *[self._work] * 5,
+            *[self._begin] * 2,
             self._create_many,
             self._cancel,
             self._delete_run,
@@ -107,13 +108,30 @@ class Storm:
 
     async def _work(self, _: str) -> None:
         claimed = await self._storage.runs.claim(lease_s=self._random.choice([60, 60, 1e-6]))
-        if claimed is None:
-            return
-        self.attempts.append((claimed.run.run_id, claimed.run.attempt))
+        if claimed is not None:
+            await self._use(claimed.lease)
+
+    async def _begin(self, thread: str) -> None:
+        strategy: Any = self._random.choice(["enqueue", "reject"])
+        if_not_exists: Any = self._random.choice(["create", "reject"])
+        run, lease = await self._storage.runs.begin(
+            thread,
+            self._assistant,
+            lease_s=self._random.choice([60, 60, 1e-6]),
+            multitask_strategy=strategy,
+            if_not_exists=if_not_exists,
+            owner=OWNER,
+        )
+        self._runs.append(run)
+        if lease is not None:
+            await self._use(lease)
+
+    async def _use(self, lease: Lease) -> None:
+        self.attempts.append((lease.run_id, lease.attempt))
         if self._random.random() < 0.3:
-            await self._storage.runs.hand_back(claimed.lease, owner=OWNER)
+            await self._storage.runs.hand_back(lease, owner=OWNER)
         else:
-            await self._storage.runs.finish(claimed.lease, "success", owner=OWNER)
+            await self._storage.runs.finish(lease, "success", owner=OWNER)
 
     async def _cancel(self, _: str) -> None:
         run = self._random.choice(self._runs[-8:])

@@ -33,6 +33,12 @@ _NEW = optional(
     if_not_exists=st.sampled_from(["create", "reject"]),
     after_seconds=st.sampled_from([0, 50]),
 )
+_BEGUN = optional(
+    kwargs=OBJECTS,
+    metadata=OBJECTS,
+    multitask_strategy=_STRATEGIES,
+    if_not_exists=st.sampled_from(["create", "reject"]),
+)
 _FILTERS = optional(thread_id=THREADS, assistant_id=ASSISTANTS, status=_STATUS, metadata=PATTERNS)
 _LEASES = st.integers(0, 5)
 
@@ -110,6 +116,13 @@ class RunRules(TwoSides):
     def update_run_status(self, head: dict[str, Any] | None, **arguments: Any) -> None:
         """Move one on, with a head for its thread perhaps."""
         self.same("runs.update_status", head=head and a_head(None, head), **arguments)
+
+    @rule(thread_id=THREADS, assistant_id=ASSISTANTS, run_id=RUNS, given=_BEGUN, owner=OWNERS)
+    def begin_run(self, given: dict[str, Any], **arguments: Any) -> None:
+        """Create one and take it under a lease."""
+        answers = self.same("runs.begin", lease_s=60, **arguments, **given)
+        if answers is not None and answers[0][1] is not None:
+            self.leases.append((answers[0][1], answers[1][1]))
 
     @rule(owner=st.none() | OWNERS)
     def claim_run(self, owner: str | None) -> None:

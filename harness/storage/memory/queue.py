@@ -32,14 +32,7 @@ class MemoryQueue:
         )
         if run is None:
             return None
-        lease = Lease(
-            run_id=run.run_id,
-            thread_id=run.thread_id,
-            token=str(uuid4()),
-            attempt=run.attempt + 1,
-            expires_at=now + timedelta(seconds=lease_s),
-        )
-        start_run(self._tables, run, now, lease=lease)
+        lease = self._start(run, now, lease_s)
         return ClaimedRun(run=run_of(run), lease=lease)
 
     async def heartbeat(self, lease: Lease, *, lease_s: float, owner: str) -> Lease:
@@ -72,6 +65,18 @@ class MemoryQueue:
         run = self._leased(lease, owner)
         end_run(self._tables, run, change, self._tables.clock.now())
         return run_of(run)
+
+    def _start(self, run: RunRow, now: datetime, lease_s: float) -> Lease:
+        """Begin the run's next attempt under a lease."""
+        lease = Lease(
+            run_id=run.run_id,
+            thread_id=run.thread_id,
+            token=str(uuid4()),
+            attempt=run.attempt + 1,
+            expires_at=now + timedelta(seconds=lease_s),
+        )
+        start_run(self._tables, run, now, lease=lease)
+        return lease
 
     def _leased(self, lease: Lease, owner: str) -> RunRow:
         run = self._tables.runs.get(lease.run_id)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from harness.errors import Conflict
-from harness.models import ACTIVE, TERMINAL, Json, Run, RunStatus
+from harness.models import ACTIVE, TERMINAL, Json, Lease, Run, RunStatus
 from harness.storage.memory.access import may_read, readable, visible, writable
 from harness.storage.memory.inserting import taken
 from harness.storage.memory.jsonb import contains
@@ -43,6 +43,16 @@ class MemoryRuns(MemoryQueue):
         for run in plan.runs.values():
             self._tables.runs.add(run)
         return [run_of(run) for run in plan.runs.values()]
+
+    async def begin(self, new: NewRun, *, lease_s: float, owner: str) -> tuple[Run, Lease | None]:
+        """Queue a run, or start it where no other run of its thread is active."""
+        alone = not active_runs(self._tables, new.thread_id)
+        [queued] = await self.insert([new], owner=owner)
+        if not alone:
+            return queued, None
+        run = self._tables.runs[queued.run_id]
+        lease = self._start(run, run.created_at, lease_s)
+        return run_of(run), lease
 
     async def get(self, thread_id: str, run_id: str, *, owner: str) -> Run:
         """Return a run."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Container, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -12,7 +12,7 @@ from psycopg.rows import DictRow, scalar_row, tuple_row
 
 from harness.database import Database
 from harness.errors import Conflict, HarnessError, NotFound
-from harness.models import SYSTEM, Run
+from harness.models import SYSTEM, Lease, Run
 from harness.storage.postgres.codec import dumps, utc
 from harness.storage.postgres.refusals import MAX_ATTEMPTS, read_only, restless, taken
 from harness.storage.postgres.sql import load
@@ -38,6 +38,18 @@ def new_run(new: NewRun, *, created_at: datetime, due_at: datetime) -> Run:
         created_at=created_at,
         updated_at=created_at,
     )
+
+
+def begun(run: Run, token: str, expires_at: datetime) -> tuple[Run, Lease]:
+    """Return the record of a new run that is running, and its lease."""
+    lease = Lease(
+        run_id=run.run_id,
+        thread_id=run.thread_id,
+        token=token,
+        attempt=run.attempt + 1,
+        expires_at=expires_at,
+    )
+    return replace(run, status="running", attempt=lease.attempt), lease
 
 
 class BulkOfRuns:

@@ -9,11 +9,11 @@ from psycopg.rows import scalar_row, tuple_row
 
 from harness.database import Database
 from harness.errors import Conflict, HarnessError, NotFound
-from harness.models import SYSTEM, TERMINAL, Json, Run
+from harness.models import SYSTEM, TERMINAL, Json, Lease, Run
 from harness.storage.extensions import RunSortBy
 from harness.storage.postgres.codec import dumps, utc
 from harness.storage.postgres.heads import end_parameters, ends
-from harness.storage.postgres.new_runs import BulkOfRuns, new_run, refused_by
+from harness.storage.postgres.new_runs import BulkOfRuns, begun, new_run, refused_by
 from harness.storage.postgres.queue import PostgresQueue
 from harness.storage.postgres.records import rows_of, run, run_or_none
 from harness.storage.postgres.refusals import MAX_ATTEMPTS, read_only, restless, taken
@@ -44,7 +44,12 @@ class PostgresRuns(PostgresQueue):
         if len(rows) > 1:
             return await self._bulk.insert(rows, owner=owner)
         [new] = rows
-        return [await self._insert_one(new, owner)]
+        run, _ = await self._insert_one(new, owner)
+        return [run]
+
+    async def begin(self, new: NewRun, *, lease_s: float, owner: str) -> tuple[Run, Lease | None]:
+        """Queue a run, or start it where no other run of its thread is active."""
+        return await self._insert_one(new, owner, lease=timedelta(seconds=lease_s))
 
     async def get(self, thread_id: str, run_id: str, *, owner: str) -> Run:
         """Return a run."""
@@ -136,7 +141,9 @@ class PostgresRuns(PostgresQueue):
             await self._check_step(thread_id, run_id, change, owner)
         raise restless("run", run_id)
 
-    async def _insert_one(self, new: NewRun, owner: str) -> Run:
+    async def _insert_one(
+        self, new: NewRun, owner: str, *, lease: timedelta | None = None
+    ) -> tuple[Run, Lease | None]:
         create = new.if_not_exists == "create"
         parameters = {
             "run_id": new.run_id,
@@ -146,6 +153,7 @@ class PostgresRuns(PostgresQueue):
             "metadata": dumps(new.metadata),
             "strategy": new.multitask_strategy,
             "delay": timedelta(seconds=new.after_seconds),
+            "lease": lease,
             "owner": owner,
         }
         for _ in range(MAX_ATTEMPTS):
@@ -156,9 +164,13 @@ class PostgresRuns(PostgresQueue):
                     row_factory=tuple_row,
                 )
             except UniqueViolation as exc:
-                raise taken("run", new.run_id) from exc
-            for created_at, due_at in rows:
-                return new_run(new, created_at=utc(created_at), due_at=utc(due_at))
+                if parameters["lease"] is None:
+                    raise taken("run", new.run_id) from exc
+                parameters["lease"] = None  # a run may be running that the thread does not know of
+                continue
+            for created_at, due_at, token, leased_until in rows:
+                run = new_run(new, created_at=utc(created_at), due_at=utc(due_at))
+                return (run, None) if token is None else begun(run, token, utc(leased_until))
             refused = await self._why_not(new, owner)
             if refused is not None:
                 raise refused

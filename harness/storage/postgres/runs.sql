@@ -21,15 +21,23 @@ t.active_runs = 0 AND NOT EXISTS (
     SELECT FROM langgraph_server.runs AS r
     WHERE r.thread_id = t.thread_id AND r.status IN ('pending', 'running'))
 
+-- With a lease a new run begins at once, unless another one of its thread is active. The thread is
+-- left as if the run had been queued and then claimed.
+-- fragment: begins
+%(lease)s::interval IS NOT NULL AND {none_active}
+
 -- fragment: insert_run
 INSERT INTO langgraph_server.runs
     (run_id, thread_id, owner, assistant_id, kwargs, metadata, multitask_strategy, due_at,
-     queued_at, created_at, updated_at)
+     queued_at, created_at, updated_at, status, attempt, lease_token, leased_until)
 SELECT %(run_id)s::uuid, thread_id, %(owner)s, %(assistant_id)s::uuid, %(kwargs)s::jsonb,
        %(metadata)s::jsonb, %(strategy)s, updated_at + %(delay)s::interval,
-       CASE WHEN %(delay)s = interval '0' THEN updated_at END, updated_at, updated_at
-FROM thread
-RETURNING created_at, due_at
+       CASE WHEN %(delay)s = interval '0' THEN updated_at END, updated_at, updated_at,
+       CASE WHEN begun THEN 'running' ELSE 'pending' END, CASE WHEN begun THEN 1 ELSE 0 END,
+       CASE WHEN begun THEN gen_random_uuid() END,
+       CASE WHEN begun THEN clock_timestamp() + %(lease)s::interval END
+FROM (SELECT *, running_run_id IS NOT DISTINCT FROM %(run_id)s::uuid AS begun FROM thread) AS thread
+RETURNING created_at, due_at, lease_token::text, leased_until
 
 -- statement: insert
 WITH assistant AS ({assistant}), thread AS (
@@ -39,6 +47,7 @@ WITH assistant AS ({assistant}), thread AS (
                            THEN {thread_time} ELSE t.next_run_at END,
         next_run_id = CASE WHEN t.next_run_id IS NULL AND %(delay)s = interval '0'
                            THEN %(run_id)s::uuid ELSE t.next_run_id END,
+        running_run_id = CASE WHEN {begins} THEN %(run_id)s::uuid ELSE t.running_run_id END,
         status = 'busy',
         metadata = t.metadata
             || jsonb_build_object('graph_id', a.graph_id, 'assistant_id', a.assistant_id),
@@ -46,20 +55,21 @@ WITH assistant AS ({assistant}), thread AS (
     FROM assistant AS a
     WHERE t.thread_id = %(thread_id)s AND t.owner = %(owner)s
       AND (%(strategy)s <> 'reject' OR {none_active})
-    RETURNING t.thread_id, t.updated_at
+    RETURNING t.thread_id, t.updated_at, t.running_run_id
 )
 {insert_run}
 
 -- statement: insert_with_thread
 WITH assistant AS ({assistant}), thread AS (
     INSERT INTO langgraph_server.threads AS t
-        (thread_id, owner, status, metadata, active_runs, next_run_at, next_run_id)
+        (thread_id, owner, status, metadata, active_runs, next_run_at, next_run_id, running_run_id)
     SELECT %(thread_id)s::uuid, %(owner)s, 'busy',
            jsonb_build_object('owner', %(owner)s::text, 'graph_id', a.graph_id,
                               'assistant_id', a.assistant_id),
            1,
            CASE WHEN %(delay)s = interval '0' THEN now() END,
-           CASE WHEN %(delay)s = interval '0' THEN %(run_id)s::uuid END
+           CASE WHEN %(delay)s = interval '0' THEN %(run_id)s::uuid END,
+           CASE WHEN %(lease)s::interval IS NOT NULL THEN %(run_id)s::uuid END
     FROM assistant AS a
     ON CONFLICT (thread_id) DO UPDATE SET
         active_runs = t.active_runs + 1,
@@ -67,11 +77,12 @@ WITH assistant AS ({assistant}), thread AS (
                            THEN {thread_time} ELSE t.next_run_at END,
         next_run_id = CASE WHEN t.next_run_id IS NULL AND %(delay)s = interval '0'
                            THEN %(run_id)s::uuid ELSE t.next_run_id END,
+        running_run_id = CASE WHEN {begins} THEN %(run_id)s::uuid ELSE t.running_run_id END,
         status = 'busy',
         metadata = t.metadata || (excluded.metadata - 'owner'),
         updated_at = {thread_time}
     WHERE t.owner = %(owner)s AND (%(strategy)s <> 'reject' OR {none_active})
-    RETURNING t.thread_id, t.updated_at
+    RETURNING t.thread_id, t.updated_at, t.running_run_id
 )
 {insert_run}
 

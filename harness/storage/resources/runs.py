@@ -165,6 +165,32 @@ class Runs:
             owner=check_owner(owner),
         )
 
+    async def begin(
+        self,
+        thread_id: str,
+        assistant_id: str,
+        *,
+        lease_s: float,
+        kwargs: JsonObject | None = None,
+        metadata: JsonObject | None = None,
+        multitask_strategy: MultitaskStrategy = "enqueue",
+        if_not_exists: IfNotExists = "reject",
+        run_id: str | None = None,
+        owner: str,
+    ) -> tuple[Run, Lease | None]:
+        """Create a run and claim it in one step."""
+        new = _new(
+            thread_id,
+            assistant_id,
+            kwargs=kwargs,
+            metadata=metadata,
+            multitask_strategy=multitask_strategy,
+            if_not_exists=if_not_exists,
+            run_id=run_id,
+            owner=check_owner(owner),
+        )
+        return await self._engine.begin(new, lease_s=_lease_s(lease_s), owner=owner)
+
     async def claim(self, *, lease_s: float, owner: str | None = None) -> ClaimedRun | None:
         """Take the oldest run that may run now."""
         return await self._engine.claim(

@@ -34,6 +34,7 @@ UNSAID: Final[tuple[type[StorageContract], ...]] = (
     contract.RetentionContract,
     contract.RunTransitionsContract,
     contract.RunQueueContract,
+    contract.BeginningRunsContract,
     contract.LeaseContract,
     contract.CronFiringContract,
 )

@@ -165,6 +165,10 @@ class Everything:
         create: dict[str, Any] = {**row, "thread_id": str(uuid4()), "if_not_exists": "create"}
         await call("create run", store.create(thread, assistant, owner=OWNER))
         await call("create run", store.create(**create, owner=OWNER))
+        for key in (thread, (await self.storage.threads.create(owner=OWNER)).thread_id):
+            await call("create run", store.begin(key, assistant, lease_s=60, owner=OWNER))
+        create["thread_id"] = str(uuid4())
+        await call("create run", store.begin(**create, lease_s=60, owner=OWNER))
         await call("refusal", store.create(thread, str(uuid4()), owner=OWNER))
         await call("create many runs", store.create_many([row, row], owner=OWNER))
         create["thread_id"] = str(uuid4())
