@@ -105,6 +105,18 @@ class Bench:
             owner=OWNER,
         )
 
+    async def launch(
+        self, executor: Executor, graph: str, given: Any, *, on: Run | None = None, **asked: Any
+    ) -> Run:
+        """Have a run created and executed, on a new thread or on that of another run."""
+        new = {
+            "thread_id": str(uuid4()) if on is None else on.thread_id,
+            "assistant_id": system_assistant_id(graph),
+            "kwargs": {"input": given},
+            "if_not_exists": "create",
+        }
+        return await executor.launch({**new, **asked}, run_id=None, after_s=0, owner=OWNER)
+
     async def ended(self, executor: Executor, run: Run) -> Run:
         """Wait until a run has ended."""
         executor.wake()
@@ -397,6 +409,76 @@ async def test_one_that_may_execute_nothing_leaves_it_to_others(bench: Bench) ->
             busy.wake()
             outcome = await bench.channel(idle, run).wait()
         assert outcome.status == "success"
+
+
+class TestLaunch:
+    """A run that is created where it is executed."""
+
+    async def test_at_once(self, bench: Bench) -> None:
+        """On an idle thread it runs from the beginning, and no claim comes in between."""
+        async with bench.executor() as executor:
+            run = await bench.launch(executor, "steps", {"steps": 2})
+            assert (run.status, run.attempt) == ("running", 1)
+            ended = await bench.ended(executor, run)
+            again = await bench.launch(executor, "steps", {"steps": 1}, on=run)
+            assert again.status == "running"
+            assert (await bench.ended(executor, again)).status == "success"
+        assert (ended.status, ended.attempt) == ("success", 1)
+        assert await bench.done(run) == [1, 2, 1]
+
+    async def test_behind_another(self, bench: Bench) -> None:
+        """On a busy thread it waits its turn; a refused one leaves nothing."""
+        async with bench.executor() as executor:
+            first = await bench.launch(executor, "steps", {"steps": 2, "delay_s": 0.05})
+            second = await bench.launch(executor, "steps", {"steps": 1}, on=first)
+            assert second.status == "pending"
+            with pytest.raises(Conflict):
+                await bench.launch(executor, "steps", {}, on=first, multitask_strategy="reject")
+            ended = await asyncio.gather(*(bench.ended(executor, run) for run in (first, second)))
+        assert {run.status for run in ended} == {"success"}
+        assert await bench.done(first) == [1, 2, 1]
+
+    async def test_without_room(self, bench: Bench) -> None:
+        """Where all room is taken it waits; room that was taken in vain is given back."""
+        async with bench.executor(concurrency=1) as executor:
+            with pytest.raises(NotFound):
+                await bench.launch(executor, "steps", {}, if_not_exists="reject")
+            runs = [await bench.launch(executor, "steps", {"steps": 1}) for _ in range(4)]
+            assert [run.status for run in runs].count("running") <= 1
+            ended = await asyncio.gather(*(bench.ended(executor, run) for run in runs))
+            assert {run.status for run in ended} == {"success"}
+        async with bench.executor(concurrency=0) as idle:
+            assert (await bench.launch(idle, "steps", {})).status == "pending"
+
+    async def test_cancelled_at_once(self, bench: Bench) -> None:
+        """A run that is cancelled before it did anything stays cancelled."""
+        async with bench.executor() as executor:
+            for _ in range(5):
+                run = await bench.launch(executor, "steps", SLOW)
+                await executor.cancel(run, owner=OWNER)
+                found = await bench.storage.runs.get(run.thread_id, run.run_id, owner=OWNER)
+                assert found.status == "interrupted"
+                assert await bench.thread_status(run) == "idle"
+
+    async def test_while_it_ends(self, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+        """What is launched as the executor stops is waited for, and handed back."""
+        begin = bench.storage.runs.begin
+
+        async def slow(*asked: Any, **more: Any) -> Any:
+            begun = await begin(*asked, **more)
+            await asyncio.sleep(0.2)
+            return begun
+
+        monkeypatch.setattr(bench.storage.runs, "begin", slow)
+        async with bench.executor() as executor:
+            launches = [
+                asyncio.create_task(bench.launch(executor, "steps", SLOW)) for _ in range(10)
+            ]
+            await asyncio.sleep(0)  # they have asked
+            await executor.stop(1)
+            assert all(launch.done() for launch in launches)
+        found = await bench.storage.runs.search(owner=OWNER, limit=20)
+        assert [run.status for run in found] == ["pending"] * len(launches)
 
 
 async def test_a_deleted_thread_stays_deleted(bench: Bench) -> None:

@@ -48,6 +48,35 @@ async def test_readers_come_before_amid_and_after(broker: Broker) -> None:
     assert await channel.wait() == DONE
 
 
+async def test_the_first_events_are_sent_before_the_run_goes_on(broker: Broker) -> None:
+    """It goes on as soon as its readers ask for more; later on it waits for nobody."""
+    channel = opened(broker)
+    reader = channel.read()
+    for n in range(2):
+        channel.publish("a", n)
+        going_on = asyncio.create_task(channel.room())
+        await asyncio.sleep(0)
+        await anext(reader)
+        assert not going_on.done()
+        asking = asyncio.create_task(anext(reader))
+        await going_on
+        asking.cancel()
+    channel.publish("a", 2)
+    later = asyncio.create_task(channel.room())
+    await asyncio.sleep(0)
+    assert later.done()
+
+
+async def test_who_does_not_ask_for_first_events_is_not_waited_for(broker: Broker) -> None:
+    """A run goes on without them after a moment."""
+    channel = opened(broker)
+    reader = channel.read()
+    channel.publish("a", 1)
+    async with asyncio.timeout(1):
+        await channel.room()
+    assert [event.name for event in await anext(reader)] == ["a"]
+
+
 async def test_an_event_is_what_it_was(broker: Broker) -> None:
     """What is changed after it was published does not change the event."""
     channel, values = opened(broker), {"n": 1}

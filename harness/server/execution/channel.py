@@ -23,6 +23,12 @@ PATIENCE_S: Final = 2.0
 _FULL: Final = 0.5
 """Part of what a channel keeps behind which a reader is waited for."""
 
+_FIRST: Final = 2
+"""Events that a run sends before it goes on: that it has begun, and the first of its graph."""
+_HEAD_START_S: Final = 0.01
+"""For how long each of them may take. Threads send them, which CPython lets run only when the run
+rests, or after it has gone on for 5 ms, which is longer than many a graph takes."""
+
 EventKey = tuple[int, int]
 BEGINNING: Final[EventKey] = (-1, -1)
 """Before all events."""
@@ -66,9 +72,9 @@ def key_of(event_id: str) -> EventKey:
 class Channel:
     """The events of one run, for any number of readers.
 
-    Readers wait for events. The run waits for a reader who has fallen far behind, but for
-    `PATIENCE_S` in all; whoever is still so slow that the channel has forgotten what comes next
-    gets `Lagged`.
+    Readers wait for events. The run waits for a moment until its first ones are sent, and for a
+    reader who has fallen far behind, but for `PATIENCE_S` in all; whoever is still so slow that the
+    channel has forgotten what comes next gets `Lagged`.
     """
 
     def __init__(
@@ -97,6 +103,7 @@ class Channel:
         self._waiting: set[asyncio.Future[None]] = set()
         self._readers: WeakSet[Reader] = WeakSet()
         self._taken = asyncio.Event()
+        self._pulled = asyncio.Event()
 
     @classmethod
     def ended_of(cls, run: Run) -> Self:
@@ -141,14 +148,26 @@ class Channel:
         self._wake()
 
     async def room(self) -> None:
-        """Let readers catch up who would otherwise miss what comes next, if they are quick.
+        """Let readers get the first events, or catch up who would otherwise miss what comes next.
 
-        Those of the run, and those of its thread.
+        Those of the run, and those of its thread; if they are quick.
         """
+        if self._forgotten + len(self._events) <= _FIRST:
+            await self._await_sent()
         await self._await_late()
         echo = self._echo and self._echo()
         if echo is not None:
             await echo.room()
+
+    async def _await_sent(self) -> None:
+        said = self._forgotten + len(self._events)
+        try:
+            async with asyncio.timeout(_HEAD_START_S):
+                while any(reader.sent < said for reader in self._readers) and not self._ended:
+                    self._pulled.clear()
+                    await self._pulled.wait()
+        except TimeoutError:
+            return
 
     async def _await_late(self) -> None:
         while late := self._late():
@@ -213,6 +232,10 @@ class Channel:
         self._readers.add(reader)
         return reader
 
+    def pulled(self) -> None:
+        """Say that a reader has sent what it had, and asks for more."""
+        self._pulled.set()
+
     async def after(self, position: int) -> Sequence[Event]:
         """Return the events from a position on, as many as are there and make a piece.
 
@@ -259,6 +282,8 @@ class Reader:
         self.channel = channel
         self.position, self.taken_bytes = position, taken_bytes
         """How many of the channel's events, and what of it, this reader has had or passed over."""
+        self.sent = position
+        """How many of them it has passed on."""
         self.patience_s = PATIENCE_S
         """For how long the run will still wait for it."""
 
@@ -271,6 +296,8 @@ class Reader:
         Raises:
             Lagged: Events that should come next are gone.
         """
+        self.sent = self.position
+        self.channel.pulled()
         events = await self.channel.after(self.position)
         if not events:
             raise StopAsyncIteration

@@ -19,7 +19,7 @@ from harness.errors import (
     OutcomeUnknown,
     Overloaded,
 )
-from harness.models import ClaimedRun, RunStatus, ThreadHead, ThreadStatus
+from harness.models import Assistant, ClaimedRun, RunStatus, ThreadHead, ThreadStatus
 from harness.persistence import fenced, forget_run, owner_scope
 from harness.server.execution.channel import Channel
 from harness.server.execution.events import events_of
@@ -59,6 +59,7 @@ class Execution:
         channel: Who is told what it says.
         lease_s: For how long the lease is taken each time.
         claimed_at_s: When the claim began, by the monotonic clock.
+        assistant: The run's, where it has been read already.
     """
 
     def __init__(
@@ -71,6 +72,7 @@ class Execution:
         *,
         lease_s: float,
         claimed_at_s: float,
+        assistant: Assistant | None = None,
     ) -> None:
         self.run = claimed.run
         self.owner = str(claimed.run.metadata["owner"])
@@ -80,6 +82,7 @@ class Execution:
         self._held_until_s = claimed_at_s + lease_s
         self._storage, self._graphs, self._checkpointer = storage, graphs, checkpointer
         self._channel = channel
+        self._assistant = assistant
         self._control = RunControl()
         self._stopped: Stop | None = None
         self._work: asyncio.Task[None] | None = None
@@ -126,9 +129,12 @@ class Execution:
         run = self.run
         with owner_scope(self.owner), fenced(self._hold):
             self._channel.publish("metadata", {"run_id": run.run_id, "attempt": run.attempt})
+            await self._channel.room()
             if run.attempt > MAX_ATTEMPTS:
                 raise HarnessError(f"the run was begun {MAX_ATTEMPTS} times and never ended")
-            assistant = await self._storage.assistants.get(run.assistant_id, owner=self.owner)
+            assistant = self._assistant or await self._storage.assistants.get(
+                run.assistant_id, owner=self.owner
+            )
             config = config_of(run, assistant, self.owner)
             self._graph = graph = await self._graphs.get(assistant.graph_id, config)
             continues = run.attempt > 1 and await is_head_of(self._checkpointer, run)

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import math
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 from time import monotonic
@@ -12,7 +12,7 @@ from typing import Any, Final
 from harness.agents.graph import Saver
 from harness.config import ServerConfig
 from harness.errors import Conflict, HarnessError, LeaseLost, NotFound
-from harness.models import TERMINAL, ClaimedRun, Run
+from harness.models import TERMINAL, Assistant, ClaimedRun, Run
 from harness.persistence import forget_run
 from harness.server.execution.broker import Broker
 from harness.server.execution.channel import Channel
@@ -68,8 +68,8 @@ class Executor:
         self._ending = False
         self._executions: dict[str, Execution] = {}
         self._cancelled: set[str] = set()
-        self._executing: set[asyncio.Task[None]] = set()
-        self._watching: set[asyncio.Task[None]] = set()
+        self._executing: set[asyncio.Future[None]] = set()
+        self._watching: set[asyncio.Future[None]] = set()
         self._claiming: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -90,6 +90,51 @@ class Executor:
         else:
             self._owed += runs
             self._woken.set()
+
+    async def launch(
+        self, asked: Mapping[str, Any], *, run_id: str | None, after_s: float, owner: str
+    ) -> Run:
+        """Create a run and have it executed: at once where it may run now and there is room.
+
+        Args:
+            asked: Arguments of `runs.create`.
+            run_id: Its id; None for a new one.
+            after_s: When it may run, in seconds from now.
+            owner: Whose it is.
+
+        Raises:
+            NotFound: There is no such assistant or thread.
+            Conflict: The strategy is `reject`, and the thread is busy; or the id is taken.
+        """
+        runs = self._storage.runs
+        if after_s or self._ending or self._free.locked():
+            run = await runs.create(**asked, run_id=run_id, after_seconds=after_s, owner=owner)
+            self.wake(after_s, runs=1)
+            return run
+        await self._free.acquire()  # without waiting
+        launched = asyncio.get_running_loop().create_future()
+        self._executing.add(launched)
+        began_s, lease = monotonic(), None
+        try:
+            begun, assistant = await asyncio.gather(
+                runs.begin(**asked, run_id=run_id, lease_s=self._config.lease_s, owner=owner),
+                self._storage.assistants.get(asked["assistant_id"], owner=owner),
+                return_exceptions=True,
+            )
+            if isinstance(begun, BaseException):
+                raise begun
+            run, lease = begun
+            if lease is not None:
+                known = None if isinstance(assistant, BaseException) else assistant
+                self._execute(ClaimedRun(run=run, lease=lease), began_s, assistant=known)
+        finally:
+            self._executing.discard(launched)
+            launched.set_result(None)
+            if lease is None:
+                self._free.release()
+        if lease is None:
+            self.wake(runs=1)
+        return run
 
     async def stop(self, grace_s: float) -> None:
         """Claim no more, hand back what is not done within so many seconds, end all channels.
@@ -241,8 +286,7 @@ class Executor:
 
     async def _claim_all(self) -> None:
         while True:
-            async with self._free:  # wait until one more may be executed
-                pass
+            await self._free.acquire()
             if self._ending:
                 return
             owed, self._owed = self._owed, 0.0  # what comes meanwhile may come too late for it
@@ -254,9 +298,9 @@ class Executor:
                 claimed = None
             if claimed is not None:
                 self._owed += owed - 1
-                if claimed.run.run_id not in self._cancelled:
-                    await self._free.acquire()
-                    _spawn(self._execute(claimed, began_s), self._executing)
+                self._execute(claimed, began_s)
+            else:
+                self._free.release()
             if self._owed < 1:
                 await self._rest()
 
@@ -271,8 +315,14 @@ class Executor:
         except TimeoutError:
             self._owed = math.inf
 
-    async def _execute(self, claimed: ClaimedRun, claimed_at_s: float) -> None:
+    def _execute(
+        self, claimed: ClaimedRun, claimed_at_s: float, *, assistant: Assistant | None = None
+    ) -> None:
+        """Begin to execute a run, in the room that was taken for it."""
         run = claimed.run
+        if run.run_id in self._cancelled:
+            self._free.release()
+            return
         channel = self.broker.open(
             run.thread_id, run.run_id, resumable=bool(run.kwargs.get("stream_resumable"))
         )
@@ -284,9 +334,17 @@ class Executor:
             channel,
             lease_s=self._config.lease_s,
             claimed_at_s=claimed_at_s,
+            assistant=assistant,
         )
         before = self._executions.get(run.run_id)
         self._executions[run.run_id] = execution
+        _spawn(self._carry_out(execution, channel, before), self._executing)
+
+    async def _carry_out(
+        self, execution: Execution, channel: Channel, before: Execution | None
+    ) -> None:
+        """Execute a run to its end, or until it is handed back or lost."""
+        run = execution.run
         if before is not None:  # its lease ran out, but nobody else has it
             before.stop(Stop.LOST)
             await before.done.wait()
@@ -335,7 +393,7 @@ class Executor:
             async with asyncio.timeout(max(within_s, 0)):
                 if self._claiming is not None:
                     await asyncio.wait({self._claiming})
-                if self._executing:
+                while self._executing:
                     await asyncio.wait(self._executing)
         except TimeoutError:
             return
@@ -351,7 +409,7 @@ class Executor:
         asyncio.get_running_loop().call_later(_MEMORY_S, self._cancelled.discard, run_id)
 
 
-def _spawn(work: Coroutine[Any, Any, None], tasks: set[asyncio.Task[None]]) -> None:
+def _spawn(work: Coroutine[Any, Any, None], tasks: set[asyncio.Future[None]]) -> None:
     """Start a task, hold it until it is done, and tell if it failed."""
 
     def done(task: asyncio.Task[None]) -> None:

@@ -83,10 +83,11 @@ async def create(
     """Create a run that nobody listens to; see `start`."""
     services, owner = call.services, call.owner
     asked = _arguments(services, body, thread_id, on_thread=on_thread)
-    run = await services.storage.runs.create(**asked, run_id=run_id, owner=owner)
+    run = await services.executor.launch(
+        asked, run_id=run_id, after_s=body.after_seconds or 0, owner=owner
+    )
     if run.multitask_strategy in ("interrupt", "rollback"):
         await _give_way(services, run, rollback=run.multitask_strategy == "rollback", owner=owner)
-    services.executor.wake(body.after_seconds or 0, runs=1)
     return run
 
 
@@ -94,7 +95,11 @@ async def create_many(call: Call[Any, Any], bodies: Sequence[StatelessBody]) -> 
     """Create runs, each on a thread of its own, all or none."""
     services = call.services
     runs = await services.storage.runs.create_many(
-        [_arguments(services, body, None) for body in bodies], owner=call.owner
+        [
+            {**_arguments(services, body, None), "after_seconds": body.after_seconds or 0}
+            for body in bodies
+        ],
+        owner=call.owner,
     )
     for body in bodies:
         services.executor.wake(body.after_seconds or 0, runs=1)
@@ -116,7 +121,6 @@ def _arguments(
         "assistant_id": services.graphs.assistant_id(body.assistant_id),
         "kwargs": body.kwargs(),
         "metadata": body.metadata,
-        "after_seconds": body.after_seconds or 0,
     }
     if thread_id is None:
         asked["kwargs"]["temporary"] = True
