@@ -53,7 +53,7 @@ def new(table: Table, n: int) -> Params:
     row = columns(table, n)
     match table:
         case "runs":
-            row |= {"strategy": row.pop("multitask_strategy"), "delay": "0"}
+            row |= {"strategy": row.pop("multitask_strategy"), "delay": "0", "lease": None}
         case "states":
             row |= {"id": row.pop("thread_id"), "tasks": [], "interrupts": []}
             row["next"] = text(row["next"])

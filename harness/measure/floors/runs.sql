@@ -9,6 +9,9 @@ WHERE assistant_id = %(assistant_id)s AND owner IN (%(owner)s, 'system')), threa
                            THEN greatest(now(), t.updated_at + interval '1 microsecond') ELSE t.next_run_at END,
         next_run_id = CASE WHEN t.next_run_id IS NULL AND %(delay)s = interval '0'
                            THEN %(run_id)s::uuid ELSE t.next_run_id END,
+        running_run_id = CASE WHEN %(lease)s::interval IS NOT NULL AND t.active_runs = 0 AND NOT EXISTS (
+    SELECT FROM langgraph_server.runs AS r
+    WHERE r.thread_id = t.thread_id AND r.status IN ('pending', 'running')) THEN %(run_id)s::uuid ELSE t.running_run_id END,
         status = 'busy',
         metadata = t.metadata
             || jsonb_build_object('graph_id', a.graph_id, 'assistant_id', a.assistant_id),
@@ -18,16 +21,19 @@ WHERE assistant_id = %(assistant_id)s AND owner IN (%(owner)s, 'system')), threa
       AND (%(strategy)s <> 'reject' OR t.active_runs = 0 AND NOT EXISTS (
     SELECT FROM langgraph_server.runs AS r
     WHERE r.thread_id = t.thread_id AND r.status IN ('pending', 'running')))
-    RETURNING t.thread_id, t.updated_at
+    RETURNING t.thread_id, t.updated_at, t.running_run_id
 )
 INSERT INTO langgraph_server.runs
     (run_id, thread_id, owner, assistant_id, kwargs, metadata, multitask_strategy, due_at,
-     queued_at, created_at, updated_at)
+     queued_at, created_at, updated_at, status, attempt, lease_token, leased_until)
 SELECT %(run_id)s::uuid, thread_id, %(owner)s, %(assistant_id)s::uuid, %(kwargs)s::jsonb,
        %(metadata)s::jsonb, %(strategy)s, updated_at + %(delay)s::interval,
-       CASE WHEN %(delay)s = interval '0' THEN updated_at END, updated_at, updated_at
-FROM thread
-RETURNING created_at, due_at
+       CASE WHEN %(delay)s = interval '0' THEN updated_at END, updated_at, updated_at,
+       CASE WHEN begun THEN 'running' ELSE 'pending' END, CASE WHEN begun THEN 1 ELSE 0 END,
+       CASE WHEN begun THEN gen_random_uuid() END,
+       CASE WHEN begun THEN clock_timestamp() + %(lease)s::interval END
+FROM (SELECT *, running_run_id IS NOT DISTINCT FROM %(run_id)s::uuid AS begun FROM thread) AS thread
+RETURNING created_at, due_at, lease_token::text, leased_until
 
 -- name: create_many
 WITH assistant AS MATERIALIZED (
