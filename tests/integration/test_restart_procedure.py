@@ -21,8 +21,6 @@ from tests.integration.serving import Serving, said_by_node
 
 pytest_plugins = ("tests.integration.serving_fixtures",)
 
-BUNDLED: Final = ("--host", "127.0.0.1")
-"""Arguments with which the bundled agents are served, without a configuration."""
 SETTINGS: Final = {**owners.SETTINGS, "HARNESS_LEASE_S": "2"}
 BEFORE: Final = [text for said in TURNS for text in (said, f"You said: {said}")]
 BEFORE[1] = "Nice to meet you, Alice."
@@ -55,7 +53,7 @@ async def url(scratch_databases: ScratchDatabases) -> AsyncIterator[str]:
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def lasting(url: str) -> AsyncIterator[Serving]:
     """A server on Postgres, which ends again and again."""
-    async with Serving(url, *BUNDLED, **SETTINGS) as server:
+    async with Serving(url, **SETTINGS) as server:
         yield server
 
 
@@ -89,7 +87,7 @@ async def test_on_postgres_all_is_as_it_was(lasting: Serving, url: str, end: End
 @pytest.mark.invariant(1, 2, 7, 30)
 async def test_in_memory_all_is_forgotten() -> None:
     """Until it ends it remembers; then there is nothing, and each thread begins anew."""
-    async with Serving(None, *BUNDLED, **SETTINGS) as server:
+    async with Serving(None, **SETTINGS) as server:
         people = People(server)
         await people.arrive()
         check_stream(people.parts)

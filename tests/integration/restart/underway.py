@@ -13,8 +13,8 @@ from tests.integration.restart.people import said, texts
 STEPS: Final = 20
 PLAN: Final = {"steps": STEPS, "delay_s": 0.05}
 DONE: Final = [*range(1, STEPS + 1)]
-LONG: Final = "and so on " * 6_000
-"""What it takes about three seconds to repeat, token by token: a busy reader lags behind."""
+LONG: Final = "and so on " * 200
+"""What the slow agent takes about four seconds to repeat, token by token."""
 _MIDWAY: Final = 5
 """Steps, or tokens, after which the server may end."""
 
@@ -86,7 +86,7 @@ class Underway:
 
     def __init__(self, alice: LangGraphClient) -> None:
         self._alice = alice
-        self.tokens = Reader(alice, "agent")
+        self.tokens = Reader(alice, "slow")
         self.steps = {durability: Reader(alice, "steps") for durability in DURABILITIES}
         self.stored: dict[str, int] = {}
         """The last step of each that was stored when the server had ended."""
@@ -96,7 +96,7 @@ class Underway:
         """Begin all of them; return when each is in its midst."""
         await self._alice.runs.wait(
             self.tokens.thread_id,
-            "agent",
+            "slow",
             input=said("My name is Alice"),
             if_not_exists="create",
         )
