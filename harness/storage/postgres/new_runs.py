@@ -14,6 +14,7 @@ from harness.database import Database
 from harness.errors import Conflict, HarnessError, NotFound
 from harness.models import SYSTEM, Lease, Run
 from harness.storage.postgres.codec import dumps, utc
+from harness.storage.postgres.records import lease
 from harness.storage.postgres.refusals import MAX_ATTEMPTS, read_only, restless, taken
 from harness.storage.postgres.sql import load
 from harness.storage.requests import NewRun
@@ -40,16 +41,10 @@ def new_run(new: NewRun, *, created_at: datetime, due_at: datetime) -> Run:
     )
 
 
-def begun(run: Run, token: str, expires_at: datetime) -> tuple[Run, Lease]:
+def begun(run: Run, token: str, leased_until: datetime) -> tuple[Run, Lease]:
     """Return the record of a new run that is running, and its lease."""
-    lease = Lease(
-        run_id=run.run_id,
-        thread_id=run.thread_id,
-        token=token,
-        attempt=run.attempt + 1,
-        expires_at=expires_at,
-    )
-    return replace(run, status="running", attempt=lease.attempt), lease
+    started = replace(run, status="running", attempt=run.attempt + 1)
+    return started, lease((run.run_id, run.thread_id, token, started.attempt, leased_until))
 
 
 class BulkOfRuns:

@@ -12,7 +12,6 @@ from harness.database import Database
 from harness.errors import InvalidInput, LeaseLost
 from harness.models import ClaimedRun, Lease, Run
 from harness.storage.checks import check_id
-from harness.storage.postgres.codec import utc
 from harness.storage.postgres.heads import end_parameters, ends
 from harness.storage.postgres.records import lease as lease_of
 from harness.storage.postgres.records import rows_of, run
@@ -135,16 +134,8 @@ def _answer(row: Sequence[Any]) -> _Answer:
     claimed = None
     if token is not None:
         started = run(row[6:])
-        claimed = ClaimedRun(
-            run=started,
-            lease=Lease(
-                run_id=started.run_id,
-                thread_id=started.thread_id,
-                token=token,
-                attempt=started.attempt,
-                expires_at=utc(leased_until),
-            ),
-        )
+        held = (started.run_id, started.thread_id, token, started.attempt, leased_until)
+        claimed = ClaimedRun(run=started, lease=lease_of(held))
     unqueued, recount, locked_thread, locked_run = row[:4]
     return _Answer(unqueued, recount, locked_thread, locked_run, claimed)
 

@@ -170,7 +170,7 @@ class PostgresRuns(PostgresQueue):
                 continue
             for created_at, due_at, token, leased_until in rows:
                 run = new_run(new, created_at=utc(created_at), due_at=utc(due_at))
-                return (run, None) if token is None else begun(run, token, utc(leased_until))
+                return (run, None) if token is None else begun(run, token, leased_until)
             refused = await self._why_not(new, owner)
             if refused is not None:
                 raise refused
