@@ -95,6 +95,20 @@ class BeginningRunsContract(StorageContract):
         assert await storage.runs.count(owner=ALICE) == 1
         assert (await storage.threads.get(idle.thread_id, owner=ALICE)).status == "idle"
 
+    async def test_the_running_runs_own_id(self, storage: FullStorage) -> None:
+        """The id of the very run that the thread runs is taken, leased or set running by hand."""
+        leased, _ = await self._begun(storage, await self._ended(storage))
+        by_hand = await a_run(storage)
+        await storage.runs.update_status(by_hand.thread_id, by_hand.run_id, "running", owner=ALICE)
+        for run in (leased, by_hand):
+            for if_not_exists in ("create", "reject"):
+                with pytest.raises(Conflict):
+                    await self._begun(storage, run, run_id=run.run_id, if_not_exists=if_not_exists)
+            active = await storage.runs.get_active(run.thread_id, owner=ALICE)
+            assert active is not None
+            assert active.run_id == run.run_id
+        assert await storage.runs.count(status="pending", owner=ALICE) == 0
+
     @pytest.mark.invariant(26)
     async def test_takeover_after_expiry(self, storage: FullStorage, probe: Probe) -> None:
         """A begun run whose worker is gone goes to the next one; what is behind it waits."""

@@ -36,7 +36,9 @@ SELECT %(run_id)s::uuid, thread_id, %(owner)s, %(assistant_id)s::uuid, %(kwargs)
        CASE WHEN begun THEN 'running' ELSE 'pending' END, CASE WHEN begun THEN 1 ELSE 0 END,
        CASE WHEN begun THEN gen_random_uuid() END,
        CASE WHEN begun THEN clock_timestamp() + %(lease)s::interval END
-FROM (SELECT *, running_run_id IS NOT DISTINCT FROM %(run_id)s::uuid AS begun FROM thread) AS thread
+FROM (SELECT *, %(lease)s::interval IS NOT NULL
+                AND running_run_id IS NOT DISTINCT FROM %(run_id)s::uuid AS begun
+      FROM thread) AS thread
 RETURNING created_at, due_at, lease_token::text, leased_until
 
 -- statement: insert
