@@ -1,4 +1,4 @@
-"""The 49 promises: each is how some real server of this kind has failed, turned around.
+"""The promises: each is how some real server of this kind has failed, turned around.
 
 A contract test names the promise it asks about with `@pytest.mark.invariant(number)`, so that a
 backend which breaks one is reported by its name.
@@ -7,7 +7,9 @@ backend which breaks one is reported by its name.
 from dataclasses import dataclass
 from typing import Final, Literal
 
-Area = Literal["state", "identity", "items", "runs", "crons", "lifecycle", "langgraph"]
+Area = Literal[
+    "state", "identity", "items", "runs", "crons", "lifecycle", "langgraph", "interference"
+]
 Asked = Literal["contract", "database", "process", "langgraph", "server"]
 
 
@@ -99,6 +101,23 @@ PROMISES: Final[dict[int, Promise]] = {
         (48, "langgraph", "a pool behind a saver is really used"),
         (49, "process", "an acknowledged checkpoint survives a crash"),
     ),
+    **_table(
+        "interference",
+        (50, "server", "whatever a node returns or raises, its run ends and is executed once"),
+        (51, "server", "a node that blocks its event loop is executed once; others are served"),
+        (52, "server", "nothing of a run that is over is written, whichever process executes it"),
+        (53, "server", "no row outlives what it belongs to, after any deletes, cancels and kills"),
+        (54, "server", "what is stored in a thread never makes reading or copying it fail"),
+        (55, "server", "every parameter and configuration key has its effect or is refused"),
+        (56, "server", "a run's context is stored with no checkpoint and shown by no state"),
+        (57, "server", "a graph sees the authenticated identity, whatever a config says"),
+        (58, "server", "one user at full throttle delays the others by a bounded amount"),
+        (59, "server", "each database fault has one clear answer, and passes by itself"),
+        (61, "server", "what was deleted stays deleted, for late writes too"),
+        (62, "langgraph", "with an encrypting serializer nothing lies in plain text"),
+        (63, "langgraph", "a schema's classes come back as themselves, and nothing else revives"),
+        (65, "server", "an expired thread goes whole, and no list shows what a get denies"),
+    ),
 }
 
 CONTRACT_PROMISES: Final[tuple[int, ...]] = tuple(
@@ -118,5 +137,8 @@ SERVER_PROMISES: Final[tuple[int, ...]] = (
     39,
     41,
     42,
+    *range(50, 60),
+    61,
+    65,
 )
 """The promises that a running server is asked about over HTTP, whoever else is asked too."""
