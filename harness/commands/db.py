@@ -8,6 +8,7 @@ import rich.table
 import typer
 from rich.console import Console
 
+from harness.commands.check import check as check_rows
 from harness.commands.prune import keeping
 from harness.commands.prune import prune as shorten
 from harness.config import ProvisionConfig, redact
@@ -85,6 +86,21 @@ def prune(
     wanted = keeping(keep, older_than, dry_run=dry_run)
     config = ProvisionConfig.from_env()
     shorten(config.url or named.url(name, config.home), wanted, thread)
+
+
+@app.command()
+def check(
+    name: _Name = named.DEFAULT_NAME,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Repair what is safe, and say what was done.")
+    ] = False,
+) -> None:
+    """Check DATABASE_URL, or the running server if not set, for rows that contradict one another.
+
+    Exit 1 if there are any, or if any are left after --repair. A server may run meanwhile.
+    """
+    config = ProvisionConfig.from_env()
+    check_rows(config.url or named.url(name, config.home), repair=repair)
 
 
 async def _inspect(address: str, newest: int) -> list[Table]:
