@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import random
+from dataclasses import dataclass
 from time import monotonic
 from typing import Final
 
@@ -31,17 +32,57 @@ _LOCK_TIMEOUT_S: Final = 60.0
 _POLL_S: Final = 0.02
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Trigger:
+    """What the database does by itself when rows of ours change."""
+
+    name: str
+    function: str
+    """The block of its body, and the name of the function that it calls."""
+    table: str
+    event: str
+    condition: str | None = None
+    """The block that says for which rows; None: for all."""
+
+    def body(self, tables: dict[str, DictRow]) -> str:
+        """Return the function's body, given LangGraph's tables."""
+        return SQL.render(self.function, schema=tables["checkpoints"]["schema"])
+
+
+_TRIGGERS: Final = (
+    _Trigger(
+        name="forget_checkpoints", function="forget_checkpoints", table="threads", event="DELETE"
+    ),
+    _Trigger(
+        name="forget_early_writes",
+        function="forget_early_writes",
+        table="runs",
+        event="UPDATE OF status, lease_token",
+        condition="lost_its_lease",
+    ),
+    _Trigger(
+        name="forget_early_writes_of_deleted",
+        function="forget_early_writes",
+        table="runs",
+        event="DELETE",
+        condition="was_running",
+    ),
+)
+
+
 async def setup_langgraph(database: Database) -> None:
     """Make the tables of LangGraph's saver and store, in any number of processes at once.
 
     Afterwards they are of the installed library's version, row-level security is on for each, no
     index is invalid (a `CREATE INDEX CONCURRENTLY` that was killed leaves one, which LangGraph's
-    `IF NOT EXISTS` then takes for done), and deleting a thread deletes its checkpoints. Where all
-    of that is so already, it reads, and neither locks nor writes.
+    `IF NOT EXISTS` then takes for done), deleting a thread deletes its checkpoints, and a run that
+    loses its lease leaves no writes without their checkpoint. Where all of that is so already, it
+    reads, and neither locks nor writes.
 
-    That last is a trigger on our threads. Storage may be used without LangGraph's tables and
-    knows nothing of them, three of its calls delete threads, and whatever is deleted must go in
-    one transaction: a trigger is in each of them by itself, and costs no round trip.
+    The last two are triggers on our tables. Storage may be used without LangGraph's tables and
+    knows nothing of them, many of its calls delete threads or end runs, and whatever is deleted
+    must go in one transaction: a trigger is in each of them by itself, and costs no round trip.
+    Each statement of a trigger sees what was committed before the row was locked.
 
     Args:
         database: An open database that has been migrated.
@@ -107,7 +148,6 @@ async def _set_up_if_free(database: Database, holder: AsyncConnection[DictRow]) 
 
 async def _finish(database: Database) -> None:
     tables = await _tables(database)
-    body = _trigger_body(tables)
     async with database.transaction() as connection:
         for name, table in tables.items():
             for index in table["invalid"]:
@@ -115,10 +155,21 @@ async def _finish(database: Database) -> None:
             if not table["guarded"]:
                 qualified = f"{table['schema']}.{name}"
                 await connection.execute(SQL.render("guard", table=qualified).encode())
-        function = SQL.render("forget_function", quoted_body=Literal(body).as_string(connection))
-        await connection.execute(function.encode())
-        await connection.execute(SQL["drop_trigger"])
-        await connection.execute(SQL["create_trigger"])
+        for trigger in _TRIGGERS:
+            body = Literal(trigger.body(tables)).as_string(connection)
+            function = SQL.render("make_function", function=trigger.function, quoted_body=body)
+            await connection.execute(function.encode())
+            place = {"trigger": trigger.name, "table": trigger.table}
+            await connection.execute(SQL.render("drop_trigger", **place).encode())
+            condition = SQL[trigger.condition] if trigger.condition else ""
+            made = SQL.render(
+                "make_trigger",
+                **place,
+                event=trigger.event,
+                function=trigger.function,
+                condition=condition,
+            )
+            await connection.execute(made.encode())
 
 
 async def _is_complete(database: Database) -> bool:
@@ -131,14 +182,11 @@ async def _is_complete(database: Database) -> bool:
         [row] = await database.read(SQL[block])
         if row["version"] is None or row["version"] < newest:
             return False
-    return bool(await database.read(SQL["trigger"], {"body": _trigger_body(tables)}))
+    hung = {row["name"]: row["body"] for row in await database.read(SQL["triggers"])}
+    return all(hung.get(trigger.name) == trigger.body(tables) for trigger in _TRIGGERS)
 
 
 async def _tables(database: Database) -> dict[str, DictRow]:
     """Return which of LangGraph's tables there are, and in what state."""
     rows = await database.read(SQL["tables"], {"names": list(LANGGRAPH_TABLES)})
     return {row["name"]: row for row in rows}
-
-
-def _trigger_body(tables: dict[str, DictRow]) -> str:
-    return SQL.render("body", schema=tables["checkpoints"]["schema"])

@@ -11,11 +11,11 @@ FROM pg_catalog.pg_class AS found
 WHERE found.relname = ANY (%(names)s) AND found.relkind IN ('r', 'p')
   AND pg_catalog.pg_table_is_visible(found.oid)
 
--- statement: trigger
-SELECT 1 FROM pg_catalog.pg_trigger AS hung
+-- statement: triggers
+SELECT hung.tgname AS name, run.prosrc AS body FROM pg_catalog.pg_trigger AS hung
 JOIN pg_catalog.pg_proc AS run ON run.oid = hung.tgfoid
-WHERE hung.tgname = 'forget_checkpoints' AND hung.tgrelid = 'langgraph_server.threads'::regclass
-  AND run.prosrc = %(body)s
+WHERE hung.tgrelid IN ('langgraph_server.threads'::regclass, 'langgraph_server.runs'::regclass)
+  AND NOT hung.tgisinternal
 
 -- statement: checkpoint_version
 SELECT max(v) AS version FROM checkpoint_migrations
@@ -35,7 +35,7 @@ ALTER TABLE {table} ENABLE ROW LEVEL SECURITY
 
 -- A row at a time, as a cascading foreign key does it: each of these finds its rows by primary key,
 -- where a plan made for many threads at once would be kept and read whole tables for one.
--- fragment: body
+-- template: forget_checkpoints
 BEGIN
     DELETE FROM {schema}.checkpoints WHERE thread_id = OLD.thread_id::text;
     DELETE FROM {schema}.checkpoint_blobs WHERE thread_id = OLD.thread_id::text;
@@ -43,13 +43,32 @@ BEGIN
     RETURN NULL;
 END
 
--- template: forget_function
-CREATE OR REPLACE FUNCTION langgraph_server.forget_checkpoints() RETURNS trigger
+-- A graph may store what a task wrote before the checkpoint that the task belongs to. A run that
+-- loses its lease in between leaves writes that nobody can ever read.
+-- template: forget_early_writes
+BEGIN
+    DELETE FROM {schema}.checkpoint_writes AS w
+    WHERE w.thread_id = OLD.thread_id::text AND NOT EXISTS (
+        SELECT FROM {schema}.checkpoints AS c
+        WHERE c.thread_id = w.thread_id AND c.checkpoint_ns = w.checkpoint_ns
+          AND c.checkpoint_id = w.checkpoint_id);
+    RETURN NULL;
+END
+
+-- template: make_function
+CREATE OR REPLACE FUNCTION langgraph_server.{function}() RETURNS trigger
 LANGUAGE plpgsql AS {quoted_body}
 
--- statement: drop_trigger
-DROP TRIGGER IF EXISTS forget_checkpoints ON langgraph_server.threads
+-- template: drop_trigger
+DROP TRIGGER IF EXISTS {trigger} ON langgraph_server.{table}
 
--- statement: create_trigger
-CREATE TRIGGER forget_checkpoints AFTER DELETE ON langgraph_server.threads
-FOR EACH ROW EXECUTE FUNCTION langgraph_server.forget_checkpoints()
+-- template: make_trigger
+CREATE TRIGGER {trigger} AFTER {event} ON langgraph_server.{table}
+FOR EACH ROW {condition} EXECUTE FUNCTION langgraph_server.{function}()
+
+-- fragment: lost_its_lease
+WHEN (OLD.status = 'running' AND NEW.status <> 'success'
+      AND OLD.lease_token IS DISTINCT FROM NEW.lease_token)
+
+-- fragment: was_running
+WHEN (OLD.status = 'running')

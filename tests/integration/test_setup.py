@@ -34,7 +34,7 @@ LOOK = """
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE c.relkind = 'r' AND c.relname = ANY (%s) ORDER BY name
 """
-TRIGGERS = "SELECT count(*) AS n FROM pg_trigger WHERE tgname = 'forget_checkpoints'"
+TRIGGERS = "SELECT tgname AS name FROM pg_trigger WHERE tgname LIKE 'forget_%' ORDER BY tgname"
 
 BOOT = """
 import asyncio, sys
@@ -73,7 +73,11 @@ async def assert_complete(url: str, schema: str = "public") -> None:
         assert [tables[name]["indexes"] for name in ("checkpoints", "checkpoint_blobs")] == [2, 2]
         assert [tables[name]["indexes"] for name in ("checkpoint_writes", "store")] == [2, 3]
         cursor = await connection.execute(TRIGGERS)
-        assert await cursor.fetchone() == {"n": 1}
+        assert [row["name"] for row in await cursor.fetchall()] == [
+            "forget_checkpoints",
+            "forget_early_writes",
+            "forget_early_writes_of_deleted",
+        ]
 
 
 async def assert_deletion_reaches(database: Database, url: str) -> None:
