@@ -11,9 +11,12 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from harness.config import DatabaseConfig
 from harness.database import Database, ScratchDatabases
 from harness.measure.benchmarking import TIMED, UNTIMED, Measure, Sizes
+from harness.measure.conversations import prepare
 from harness.measure.environment import collect
+from harness.measure.recording import recorded_turn
 from harness.measure.sites import MemorySite, PostgresSite, Stage
 from harness.measure.subjects import case_of
+from harness.measure.turns import Turn
 from harness.measure.workloads import Workload
 from harness.provision import PostgresServer
 
@@ -96,6 +99,33 @@ def postgres_stage(
             Database(DatabaseConfig.for_scratch(url), name="benchmarks") as database,
         ):
             yield Stage(PostgresSite(database))
+
+    context = opened()
+    yield loop.run_until_complete(context.__aenter__())
+    loop.run_until_complete(context.__aexit__(None, None, None))
+
+
+@pytest.fixture(scope="session")
+def turn(loop: asyncio.AbstractEventLoop) -> Turn:
+    """What LangGraph asks for in a turn."""
+    return loop.run_until_complete(recorded_turn())
+
+
+@pytest.fixture(scope="session")
+def saver_database(
+    loop: asyncio.AbstractEventLoop, postgres_server: PostgresServer, turn: Turn
+) -> Iterator[Database]:
+    """A scratch database, behind a pool with default settings."""
+
+    @asynccontextmanager
+    async def opened() -> AsyncIterator[Database]:
+        async with (
+            ScratchDatabases(postgres_server.url) as scratch,
+            scratch.clone() as url,
+            Database(DatabaseConfig.for_scratch(url), name="benchmarks") as database,
+        ):
+            await prepare(database, turn)
+            yield database
 
     context = opened()
     yield loop.run_until_complete(context.__aenter__())

@@ -1,19 +1,14 @@
 """One call of a checkpointer after another, and 50 at once: InMemorySaver, LangGraph's and ours."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from harness.config import DatabaseConfig
-from harness.database import Database, ScratchDatabases
 from harness.measure.benchmarking import Sizes
-from harness.measure.conversations import ON_POSTGRES, MemoryThreads, PostgresThreads, prepare
+from harness.measure.conversations import ON_POSTGRES, MemoryThreads, PostgresThreads
 from harness.measure.names import CHECKPOINTS
-from harness.measure.recording import recorded_turn
 from harness.measure.saver_workloads import (
     CALLS,
     SaverCase,
@@ -22,7 +17,6 @@ from harness.measure.saver_workloads import (
     one_by_one,
 )
 from harness.measure.turns import Turn
-from harness.provision import PostgresServer
 
 SAVERS = [
     "memory",
@@ -65,36 +59,9 @@ class Bench:
     def _threads(self, saver_name: str, count: int) -> MemoryThreads | PostgresThreads:
         for subject in ON_POSTGRES:
             if subject == saver_name:
-                database: Database = self.request.getfixturevalue("saver_database")
+                database = self.request.getfixturevalue("saver_database")
                 return PostgresThreads(database, self.turn, subject, count)
         return MemoryThreads(self.turn, count)
-
-
-@pytest.fixture(scope="module")
-def turn(loop: asyncio.AbstractEventLoop) -> Turn:
-    """What LangGraph asks for in a turn."""
-    return loop.run_until_complete(recorded_turn())
-
-
-@pytest.fixture(scope="module")
-def saver_database(
-    loop: asyncio.AbstractEventLoop, postgres_server: PostgresServer, turn: Turn
-) -> Iterator[Database]:
-    """A scratch database, behind a pool with default settings."""
-
-    @asynccontextmanager
-    async def opened() -> AsyncIterator[Database]:
-        async with (
-            ScratchDatabases(postgres_server.url) as scratch,
-            scratch.clone() as url,
-            Database(DatabaseConfig.for_scratch(url), name="benchmarks") as database,
-        ):
-            await prepare(database, turn)
-            yield database
-
-    context = opened()
-    yield loop.run_until_complete(context.__aenter__())
-    loop.run_until_complete(context.__aexit__(None, None, None))
 
 
 @pytest.fixture

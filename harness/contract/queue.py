@@ -17,7 +17,7 @@ from harness.contract.builders import (
     new_id,
     settle,
 )
-from harness.errors import Conflict, InvalidInput, LeaseLost
+from harness.errors import Conflict, InvalidInput, LeaseLost, NotFound
 from harness.models import ClaimedRun, Lease, Run
 from harness.storage.extensions import BulkCreate, FullStorage, RunQueue, RunRecords
 
@@ -227,6 +227,49 @@ class LeaseContract(StorageContract):
             with pytest.raises(InvalidInput):
                 await storage.runs.finish(lease, status, owner=ALICE)  # type: ignore[arg-type]  # wrong on purpose
         assert (await storage.runs.finish(lease, "success", owner=ALICE)).status == "success"
+
+    async def test_discard(self, storage: FullStorage) -> None:
+        """The holder removes the run's thread with all that is of it, and nobody else's."""
+        run, lease = await self._leased(storage)
+        other, address = await a_run(storage), (run.thread_id, run.run_id)
+        with pytest.raises(NotFound):
+            await storage.runs.discard(*address, lease=lease, owner=BOB)
+        await storage.runs.discard(*address, lease=lease, owner=ALICE)
+        await all_raise(
+            NotFound,
+            storage.threads.get(run.thread_id, owner=ALICE),
+            storage.runs.get(*address, owner=ALICE),
+            storage.runs.discard(*address, lease=lease, owner=ALICE),
+            storage.runs.discard(*address, owner=ALICE),
+        )
+        assert (await storage.runs.get(other.thread_id, other.run_id, owner=ALICE)) == other
+
+    @pytest.mark.invariant(38)
+    async def test_discard_knows_the_thread_by_its_run(self, storage: FullStorage) -> None:
+        """A thread that took the id of one that was deleted is another one, and stays."""
+        run, lease = await self._leased(storage)
+        await storage.threads.delete(run.thread_id, owner=ALICE)
+        anew = await storage.threads.create(thread_id=run.thread_id, owner=ALICE)
+        for held in (lease, None):
+            with pytest.raises(NotFound):
+                await storage.runs.discard(run.thread_id, run.run_id, lease=held, owner=ALICE)
+        assert await storage.threads.get(run.thread_id, owner=ALICE) == anew
+
+    async def test_discard_under_a_lost_lease(self, storage: FullStorage) -> None:
+        """Who has lost the run removes nothing; without a lease it is removed in any status."""
+        for ends in ("success", "interrupted"):
+            run, lease = await self._leased(storage)
+            await storage.runs.update_status(run.thread_id, run.run_id, ends, owner=ALICE)
+            with pytest.raises(LeaseLost):
+                await storage.runs.discard(run.thread_id, run.run_id, lease=lease, owner=ALICE)
+            assert (await storage.threads.get(run.thread_id, owner=ALICE)).status == "idle"
+            await storage.runs.discard(run.thread_id, run.run_id, owner=ALICE)
+        for claims in (0, 1):
+            run = await a_run(storage)
+            for _ in range(claims):
+                await claimed(storage)
+            await storage.runs.discard(run.thread_id, run.run_id, owner=ALICE)
+        assert await storage.threads.count(owner=ALICE) == 0
 
     async def test_hand_back(self, storage: FullStorage) -> None:
         """A run handed back waits again, with its attempt; the next claim counts one more."""

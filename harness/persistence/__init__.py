@@ -1,20 +1,22 @@
 """LangGraph's checkpointer and store and their tables, as this project runs them."""
 
-from harness.persistence.fence import fenced
+from harness.persistence.fence import Fence, fenced
 from harness.persistence.forgetting import forget_run
 from harness.persistence.memory import memory_saver
 from harness.persistence.owner import current_owner, owner_scope
 from harness.persistence.saver import PooledSaver
 from harness.persistence.setup import setup_langgraph
 from harness.persistence.store import AgentStore
-from harness.persistence.writing import write_alone
+from harness.persistence.writing import hold_thread, write_alone
 
 __all__ = [
     "AgentStore",
+    "Fence",
     "PooledSaver",
     "current_owner",
     "fenced",
     "forget_run",
+    "hold_thread",
     "memory_saver",
     "owner_scope",
     "setup_langgraph",

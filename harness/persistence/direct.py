@@ -7,9 +7,10 @@ the state is a chat's.
 """
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager
 from functools import cache
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Literal, TypeVar
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import (
@@ -24,13 +25,19 @@ from langgraph.checkpoint.base import (
 from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
 from langgraph.checkpoint.serde.base import SerializerProtocol
 from langgraph.checkpoint.serde.types import _DeltaSnapshot
+from psycopg import AsyncCursor
 from psycopg.rows import DictRow
 from psycopg.types.json import Jsonb
 
 from harness.database.connections import Pool
+from harness.errors import InvalidInput, NotFound
+from harness.persistence.fence import Fence, current_fence
+from harness.storage.checks import check_id
 from harness.storage.postgres.sql import load
 
 RowT = TypeVar("RowT", bound=tuple[Any, ...])
+Place = Literal["at_home", "elsewhere"]
+"""Whether a run writes to its own thread."""
 
 SQL: Final = load("checkpoints", package="harness.persistence")
 SELECT: Final = " ".join(AsyncPostgresSaver.SELECT_SQL.split())
@@ -113,8 +120,10 @@ class DirectSaver(AsyncPostgresSaver):
             "metadata": Jsonb(get_serializable_checkpoint_metadata(config, metadata)),
             **_params(("channel", "version", "type", "blob"), [row[2:] for row in blobs]),
         }
-        query = statement("put_with_blobs", "blob", len(blobs)) if blobs else SQL["put"]
-        await self._answer(query, params)
+        if blobs:
+            await self._store("put_with_blobs", "blob", len(blobs), params)
+        else:
+            await self._store("put", None, 0, params)
         return {"configurable": address}
 
     async def aput_writes(
@@ -149,20 +158,71 @@ class DirectSaver(AsyncPostgresSaver):
             "task_path": task_path,
             **_params(("idx", "channel", "type", "blob"), [row[5:] for row in rows]),
         }
-        query = statement("rewrite" if special else "write", "written", len(rows))
-        await self._answer(query, params)
+        await self._store("rewrite" if special else "write", "written", len(rows), params)
 
     async def adelete_thread(self, thread_id: str) -> None:
         """Delete a thread's checkpoints, blobs and writes, all or nothing."""
         await self._answer(SQL["delete_thread"], {"thread_id": thread_id})
 
-    async def _answer(self, query: str, params: dict[str, Any]) -> DictRow | None:
+    async def _store(
+        self, name: str, row: str | None, rows: int, params: Mapping[str, Any]
+    ) -> None:
+        """Send a statement that stores so many rows, under the fence that is around this call.
+
+        Raises:
+            LeaseLost: The run that writes has no lease any more; nothing was written.
+            NotFound: It writes to another thread, which its owner does not have; likewise.
+        """
+        fence = current_fence()
+        if fence is None:
+            async with self._executed(statement(name, row, rows), params):
+                return
+        await self._pass(
+            fence, params["thread_id"], lambda place: statement(name, row, rows, place), params
+        )
+
+    async def _hold_fence(self, fence: Fence, thread_id: str) -> None:
+        """Lock a run, and the thread that it writes to, until the transaction ends; as `_store`."""
+        await self._pass(
+            fence, thread_id, lambda place: SQL.render("hold", fence=SQL[place]), params={}
+        )
+
+    async def _pass(
+        self,
+        fence: Fence,
+        thread_id: str,
+        query_at: Callable[[Place], str],
+        params: Mapping[str, Any],
+    ) -> None:
+        """Send a statement that counts no row if the fence does not let it through."""
+        of_run = {"fence_run": fence.run_id, "fence_token": fence.token}
+        place: Place = "at_home" if thread_id == fence.thread_id else "elsewhere"
+        params, prepare = {**params, **of_run}, None
+        if place == "elsewhere":  # seldom: not worth the room among prepared statements
+            of_thread = {"fence_place": _stored_thread(thread_id), "fence_owner": fence.owner}
+            params, prepare = {**params, **of_thread}, False
+        async with self._executed(query_at(place), params, prepare=prepare) as cursor:
+            passed = cursor.rowcount > 0
+        if not passed:
+            if place == "elsewhere" and await self._answer(SQL["is_leased"], of_run) is not None:
+                raise NotFound.of("thread", thread_id)
+            raise fence.lost()
+
+    async def _answer(self, query: str, params: Mapping[str, Any]) -> DictRow | None:
         """Send a statement, and return the first row if it returns any."""
+        async with self._executed(query, params) as cursor:
+            return await cursor.fetchone() if cursor.description else None
+
+    @asynccontextmanager
+    async def _executed(
+        self, query: str, params: Mapping[str, Any], *, prepare: bool | None = None
+    ) -> AsyncIterator[AsyncCursor[DictRow]]:
+        """Send a statement; what comes back is there for the block."""
         self._under_way += 1
         try:
             async with self._cursor() as cursor:
-                await cursor.execute(query, params, binary=True)
-                return await cursor.fetchone() if cursor.description else None
+                await cursor.execute(query, params, prepare=prepare, binary=True)
+                yield cursor
         finally:
             self._under_way -= 1
 
@@ -210,17 +270,51 @@ class DirectSaver(AsyncPostgresSaver):
         )
 
 
-def statement(name: str, row: str, rows: int) -> str:
-    """Return a statement that stores so many rows."""
-    return _statement(name, row, min(rows, MOST_VALUES + 1))
+def statement(name: str, row: str | None, rows: int, place: Place | None = None) -> str:
+    """Return a statement that stores so many rows.
+
+    Args:
+        name: Its template.
+        row: What its rows are; None: it has none of varying number.
+        rows: How many.
+        place: Where a run writes, under its fence; None: there is none.
+    """
+    return _statement(name, row, min(rows, MOST_VALUES + 1), place)
 
 
 @cache
-def _statement(name: str, row: str, rows: int) -> str:
+def _statement(name: str, row: str | None, rows: int, place: Place | None) -> str:
+    if place is None:
+        return SQL[name] if row is None else SQL.render(name, rows=_rows(row, rows))
+    made = "" if row is None else SQL.render(f"{row}_fenced", made=_made(row, rows))
+    return SQL.render(f"{name}_fenced", fence=SQL[place], rows=made)
+
+
+def _rows(row: str, rows: int) -> str:
     if rows > MOST_VALUES:
-        return SQL.render(name, rows=SQL[f"many_{row}"])
-    values = ", ".join(SQL.render(row, n=str(n)) for n in range(rows))
-    return SQL.render(name, rows=f"VALUES {values}")
+        return SQL[f"many_{row}"]
+    return "VALUES " + ", ".join(SQL.render(row, n=str(n)) for n in range(rows))
+
+
+def _made(row: str, rows: int) -> str:
+    if rows > MOST_VALUES:
+        return SQL[f"many_made_{row}"]
+    values = ", ".join(SQL.render(f"made_{row}", n=str(n)) for n in range(rows))
+    return SQL.render(f"few_made_{row}", values=values)
+
+
+def _stored_thread(thread_id: str) -> str:
+    """Return an id as storage writes it, if it can be that of a thread there.
+
+    Raises:
+        NotFound: It cannot.
+    """
+    try:
+        if check_id(thread_id, "thread") == thread_id:
+            return thread_id
+    except InvalidInput:
+        pass
+    raise NotFound.of("thread", thread_id)
 
 
 def _params(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> dict[str, Any]:

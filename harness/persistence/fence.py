@@ -1,30 +1,72 @@
-"""A check before each write of a run's checkpoints: whoever has lost the run writes no more."""
+"""The fence around a run: what its code writes is written only under the run's current lease.
 
-from collections.abc import Awaitable, Callable, Iterator
+Whoever executes a run may have lost it without knowing: it was cancelled, rolled back or handed
+back, its thread was deleted, or the process stood still until somebody else claimed it. So each
+statement that writes checkpoints, blobs or writes for a run proves in itself that the lease is the
+current one, with a lock on the run's row that a deletion or a cancellation has to wait for, or that
+waits for these. What follows from that:
+
+- What a write committed before a deletion goes with the thread; after it there is no run's row, and
+  nothing is written.
+- A run may write to its own thread, and to other threads that its owner has in storage. What is
+  written to another thread proves that this thread is there, too: an id that storage does not know
+  is `NotFound`, so that no deleted thread comes back and no checkpoint lies without a thread.
+- Without a fence, as in a program that calls a graph itself, savers write what they are given.
+"""
+
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Self
 
-Check = Callable[[], Awaitable[None]]
+from harness.errors import LeaseLost
+from harness.models import Lease
 
-_check: ContextVar[Check | None] = ContextVar("harness_fence", default=None)
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fence:
+    """The lease under which a run is written."""
+
+    run_id: str
+    thread_id: str
+    owner: str
+    token: str
+
+    @classmethod
+    def of(cls, lease: Lease, *, owner: str) -> Self:
+        """Return the fence of a lease; prolonging the lease leaves it as it is."""
+        return cls(run_id=lease.run_id, thread_id=lease.thread_id, owner=owner, token=lease.token)
+
+    def lost(self) -> LeaseLost:
+        """Return the error of a write that this fence has stopped, and tell the execution."""
+        on_lost = _on_lost.get()
+        if on_lost is not None:
+            on_lost()
+        return LeaseLost(f"run {self.run_id} is not under this lease any more; nothing was written")
+
+
+_fence: ContextVar[Fence | None] = ContextVar("harness_fence", default=None)
+_on_lost: ContextVar[Callable[[], None] | None] = ContextVar("harness_on_lost", default=None)
 
 
 @contextmanager
-def fenced(check: Check) -> Iterator[None]:
-    """Have a check pass before each write of checkpoints in this block and in tasks of it.
+def fenced(fence: Fence, on_lost: Callable[[], None] | None = None) -> Iterator[None]:
+    """Have this project's savers write in this block, and in tasks of it, under a lease alone.
 
     Args:
-        check: Raises if there must be no write.
+        fence: The lease.
+        on_lost: Called each time a write is refused because the lease is gone, maybe from another
+            thread. (LangGraph may raise a put's `LeaseLost` only when the graph has ended.)
     """
-    token = _check.set(check)
+    fence_before, on_lost_before = _fence.set(fence), _on_lost.set(on_lost)
     try:
         yield
     finally:
-        _check.reset(token)
+        _on_lost.reset(on_lost_before)
+        _fence.reset(fence_before)
 
 
-async def pass_fence() -> None:
-    """Return if there may be a write; raise what the check raises otherwise."""
-    check = _check.get()
-    if check is not None:
-        await check()
+def current_fence() -> Fence | None:
+    """Return the innermost fence; None: there is none around this call."""
+    return _fence.get()

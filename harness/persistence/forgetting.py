@@ -1,60 +1,118 @@
-"""Forgets what one run did to a thread, which LangGraph's savers have no call for."""
+"""Forgets a run with what it did to its thread, which LangGraph's savers have no call for."""
 
 from datetime import datetime
 from typing import Any, Final
 
 from langgraph.checkpoint.memory import InMemorySaver
 
+from harness.errors import LeaseLost, NotFound
+from harness.models import TERMINAL, Lease
+from harness.persistence.memory import MemorySaver
 from harness.persistence.memory_retention import MemoryCheckpoints
 from harness.persistence.saver import PooledSaver
+from harness.storage.memory.transitions import age, remove_run
 from harness.storage.postgres.checkpoints import in_thread, shorten
-from harness.storage.postgres.links import Connection
+from harness.storage.postgres.links import Connection, rows
 from harness.storage.postgres.sql import load
 from harness.storage.retention import not_of
 
 SQL: Final = load("forgetting", package="harness.persistence")
+RUNS: Final = load("runs")
 _ASKED: Final = "__interrupt__"
 _ANSWERED: Final = "__resume__"
 
 
-async def forget_run(saver: Any, thread_id: str, run_id: str, *, undo: bool) -> bool:
-    """Remove the checkpoints that a run wrote, as `adelete_for_runs` does, but of one thread.
+async def forget_run(
+    saver: Any,
+    thread_id: str,
+    run_id: str,
+    *,
+    lease: Lease | None = None,
+    active: bool = False,
+    owner: str,
+) -> bool:
+    """Remove a run, and with it the checkpoints that it wrote, as `adelete_for_runs` does.
+
+    All or nothing, and while no other run of the thread begins. Whoever executes the run has lost
+    it then, and writes no more. The checkpoints stay where another run of the thread is executed.
+    If no later run has begun, an interrupt that the run answered waits again.
 
     Args:
-        saver: One of this project's; another's checkpoints are left.
-        thread_id: The thread.
-        run_id: Stands in the metadata of the run's checkpoints.
-        undo: The run was the thread's last: an interrupt that it answered waits again.
+        saver: One of this project's.
+        thread_id: The run's thread.
+        run_id: The run.
+        lease: Whoever executes the run gives its lease; None: whatever the run's status is.
+        active: Whether only a run is removed that has not ended.
+        owner: Whose it is.
 
     Returns:
-        Whether they are gone; not while another run of the thread is executed, nor if there is no
-        such thread.
+        Whether the checkpoints are gone too.
 
     Raises:
+        NotFound: There is no such run, or it is not to be removed since it has ended.
+        LeaseLost: The lease is not the run's current one.
         Conflict: Somebody else changed the same checkpoints, again and again.
         OutcomeUnknown: The connection died; calling again is safe.
         DatabaseUnavailable: There is none to be had; nothing was removed.
         Overloaded: No connection became free in time; nothing was removed.
+        TypeError: The saver is another's.
     """
-    if isinstance(saver, InMemorySaver):
-        MemoryCheckpoints(saver).forget_run(thread_id, run_id)
-        if undo:
-            _forget_answers(saver, thread_id)
-        return True
+    if isinstance(saver, MemorySaver):
+        return _forget_in_memory(saver, thread_id, run_id, lease, active=active, owner=owner)
     if not isinstance(saver, PooledSaver):
-        return False
-    parameters = {"thread_id": thread_id, "run_id": run_id}
+        raise TypeError(f"{type(saver).__name__} is not one of this project's savers")
+    parameters = {"thread_id": thread_id, "id": run_id, "owner": owner}
 
     async def forget(connection: Connection, _: datetime) -> bool:
-        locked = await connection.execute(SQL["lock_resting"], parameters)
-        if await locked.fetchone() is None:
-            return False
-        await shorten(connection, thread_id, not_of({run_id}), with_calls=False)
-        if undo:
-            await connection.execute(SQL["forget_answers"], parameters)
-        return True
+        thread = await rows(connection, SQL["lock_thread"], **parameters)
+        run = await rows(connection, SQL["lock_run"], **parameters)
+        if not thread or not run:
+            raise NotFound.of("run", run_id)
+        _check(run_id, run[0]["status"], run[0]["token"], lease, active=active)
+        rests = thread[0]["running"] in {None, run_id}
+        if rests:
+            await shorten(connection, thread_id, not_of({run_id}), with_calls=False)
+            if run[0]["is_last"]:
+                await rows(connection, SQL["forget_answers"], **parameters)
+        await rows(connection, RUNS["delete"], **parameters)
+        return rests
 
     return await in_thread(saver.database, thread_id, forget)
+
+
+def _forget_in_memory(
+    saver: MemorySaver,
+    thread_id: str,
+    run_id: str,
+    lease: Lease | None,
+    *,
+    active: bool,
+    owner: str,
+) -> bool:
+    tables = saver.tables
+    with tables.runs.lock:
+        run = tables.runs.get(run_id)
+        if run is None or (run.thread_id, run.owner) != (thread_id, owner):
+            raise NotFound.of("run", run_id)
+        _check(run_id, run.status, run.lease_token, lease, active=active)
+        others = [other for other in tables.runs.group("thread", thread_id) if other is not run]
+        rests = not any(other.status == "running" for other in others)
+        if rests:
+            MemoryCheckpoints(saver).forget_run(thread_id, run_id)
+            if not any(other.attempt and age(other) > age(run) for other in others):
+                _forget_answers(saver, thread_id)
+        remove_run(tables, run)
+    return rests
+
+
+def _check(
+    run_id: str, status: str, token: str | None, lease: Lease | None, *, active: bool
+) -> None:
+    """Raise unless the run is to be removed."""
+    if lease is not None and lease.token != token:
+        raise LeaseLost(f"run {run_id} is not under this lease any more")
+    if active and status in TERMINAL:
+        raise NotFound(f"run {run_id} has ended")
 
 
 def _forget_answers(saver: InMemorySaver, thread_id: str) -> None:

@@ -1,11 +1,19 @@
 -- What LangGraph's saver has no call for: to forget what one run did to a thread.
 
 -- No run of the thread can be claimed while its row is locked, so that nobody builds upon what goes.
--- statement: lock_resting
-SELECT 1 FROM langgraph_server.threads
-WHERE thread_id = %(thread_id)s::uuid
-  AND (running_run_id IS NULL OR running_run_id = %(run_id)s::uuid)
-FOR NO KEY UPDATE
+-- statement: lock_thread
+SELECT running_run_id::text AS running FROM langgraph_server.threads
+WHERE thread_id = %(thread_id)s::uuid AND owner = %(owner)s FOR NO KEY UPDATE
+
+-- Sent after that one, so that its snapshot shows which runs have begun. Whoever executes the run
+-- cannot write while its row is locked, and cannot any more when it is deleted.
+-- statement: lock_run
+SELECT status, lease_token::text AS token,
+       NOT EXISTS (SELECT FROM langgraph_server.runs AS later
+                   WHERE later.thread_id = r.thread_id AND later.attempt > 0
+                     AND (later.created_at, later.run_id) > (r.created_at, r.run_id)) AS is_last
+FROM langgraph_server.runs AS r
+WHERE run_id = %(id)s::uuid AND thread_id = %(thread_id)s::uuid AND owner = %(owner)s FOR UPDATE
 
 -- What the run answered, and what those that had asked then wrote: on the newest checkpoint that is
 -- left in each namespace. (LangGraph keeps that beside the checkpoint of the run before.)

@@ -1,21 +1,100 @@
 """The checkpointer of memory mode, which follows its storage: it forgets and prunes with it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from itertools import islice
-from typing import Any
+from typing import Any, Final
 
 from langchain_core.runnables import RunnableConfig
-from langgraph.checkpoint.base import CheckpointTuple
+from langgraph.checkpoint.base import (
+    ChannelVersions,
+    Checkpoint,
+    CheckpointMetadata,
+    CheckpointTuple,
+)
 from langgraph.checkpoint.memory import InMemorySaver
 
-from harness.errors import Conflict
+from harness.errors import Conflict, NotFound
+from harness.persistence.fence import current_fence
 from harness.persistence.memory_retention import MemoryCheckpoints
 from harness.storage.memory import MemoryBackend
 from harness.storage.memory.jsonb import contains
+from harness.storage.memory.rows import ThreadRow
+from harness.storage.memory.tables import Tables
+
+_writing_to: ContextVar[ThreadRow | None] = ContextVar("harness_writing_to", default=None)
 
 
 class MemorySaver(InMemorySaver):
-    """An `InMemorySaver` that filters as Postgres does, and that can copy threads."""
+    """An `InMemorySaver` that filters as Postgres does, copies threads, and keeps to fences.
+
+    Args:
+        tables: Where the threads and runs are that it is written for.
+    """
+
+    def __init__(self, tables: Tables) -> None:
+        super().__init__()
+        self.tables: Final = tables
+
+    def put(
+        self,
+        config: RunnableConfig,
+        checkpoint: Checkpoint,
+        metadata: CheckpointMetadata,
+        new_versions: ChannelVersions,
+    ) -> RunnableConfig:
+        """Store a checkpoint with its blobs.
+
+        Raises:
+            LeaseLost: A run writes (see `harness.persistence.fenced`) whose lease is gone; nothing
+                was written.
+            NotFound: It writes to another thread, which its owner does not have; or the thread that
+                is written to alone is gone; nothing was written.
+        """
+        with self._let_through(config["configurable"]["thread_id"]):
+            return super().put(config, checkpoint, metadata, new_versions)
+
+    def put_writes(
+        self,
+        config: RunnableConfig,
+        writes: Sequence[tuple[str, Any]],
+        task_id: str,
+        task_path: str = "",
+    ) -> None:
+        """Store what a task wrote; raises as `put` does."""
+        with self._let_through(config["configurable"]["thread_id"]):
+            super().put_writes(config, writes, task_id, task_path)
+
+    @contextmanager
+    def writing_to(self, thread_id: str) -> Iterator[None]:
+        """Have what is put in the block be put only as long as the thread is this very one."""
+        token = _writing_to.set(self.tables.threads.get(thread_id))
+        try:
+            yield
+        finally:
+            _writing_to.reset(token)
+
+    @contextmanager
+    def _let_through(self, thread_id: Any) -> Iterator[None]:
+        """Keep the run and the thread that are written for as they are, if they may be written for.
+
+        Locked, since nodes that are no coroutines call a saver from threads of their own.
+        """
+        runs, threads, fence = self.tables.runs, self.tables.threads, current_fence()
+        with runs.lock, threads.lock:
+            alone = _writing_to.get()
+            if alone is not None and threads.get(alone.thread_id) is not alone:
+                raise NotFound.of("thread", alone.thread_id)
+            if fence is not None:
+                run = runs.get(fence.run_id)
+                held = None if run is None else (run.thread_id, run.owner, run.lease_token)
+                if held != (fence.thread_id, fence.owner, fence.token):
+                    raise fence.lost()
+                thread = threads.get(thread_id)
+                if thread is None or thread.owner != fence.owner:
+                    raise NotFound.of("thread", thread_id)
+            yield
 
     def list(
         self,
@@ -35,8 +114,14 @@ class MemorySaver(InMemorySaver):
 
         Raises:
             Conflict: Something is stored under the target's id; nothing was written.
+            LeaseLost: As `put`, likewise.
+            NotFound: Likewise.
         """
         source, target = str(source_thread_id), str(target_thread_id)
+        with self._let_through(target):
+            self._copy(source, target)
+
+    def _copy(self, source: str, target: str) -> None:
         if any(self.storage.get(target, {}).values()):
             raise Conflict(f"thread {target} has checkpoints already; nothing was written")
         for namespace, rows in self.storage.get(source, {}).items():
@@ -51,6 +136,6 @@ class MemorySaver(InMemorySaver):
 
 def memory_saver(backend: MemoryBackend) -> MemorySaver:
     """Return an empty checkpointer that loses what the backend deletes, in the same step."""
-    saver = MemorySaver()
+    saver = MemorySaver(backend.tables)
     backend.tables.beside.append(MemoryCheckpoints(saver))
     return saver

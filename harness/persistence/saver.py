@@ -21,7 +21,7 @@ from harness.config import DatabaseConfig
 from harness.database import Database
 from harness.errors import DatabaseUnavailable, InvalidInput, OutcomeUnknown
 from harness.persistence.direct import DirectSaver
-from harness.persistence.fence import pass_fence
+from harness.persistence.fence import current_fence
 from harness.storage.postgres.checkpoints import copy_thread, shorten_thread, threads_of_runs
 from harness.storage.retention import not_of
 
@@ -156,12 +156,14 @@ class PooledSaver(DirectSaver):
         """Store a checkpoint with its blobs, all or nothing.
 
         Raises:
-            Exception: As the check of `harness.persistence.fenced`, before anything is written.
+            LeaseLost: A run writes (see `harness.persistence.fenced`) whose lease is gone; nothing
+                was written.
+            NotFound: It writes to another thread, which its owner does not have; nothing was
+                written.
             OutcomeUnknown: The connection died after it was sent.
             DatabaseUnavailable: There is none to be had; nothing was written.
             Overloaded: No connection became free in time; nothing was written.
         """
-        await pass_fence()
         return await super().aput(_named(config), checkpoint, metadata, new_versions)
 
     async def aput_writes(
@@ -172,7 +174,6 @@ class PooledSaver(DirectSaver):
         task_path: str = "",
     ) -> None:
         """Store what a task wrote, all or nothing; raises as `aput` does."""
-        await pass_fence()
         await super().aput_writes(_named(config), writes, task_id, task_path)
 
     async def adelete_thread(self, thread_id: str) -> None:
@@ -185,7 +186,14 @@ class PooledSaver(DirectSaver):
         Raises:
             Conflict: The target has some already; nothing was written.
         """
-        await copy_thread(self._database, str(source_thread_id), str(target_thread_id))
+        source, target = str(source_thread_id), str(target_thread_id)
+        fence = current_fence()
+        if fence is None:
+            await copy_thread(self._database, source, target)
+            return
+        async with self._database.unit():
+            await self._hold_fence(fence, target)
+            await copy_thread(self._database, source, target)
 
     async def aprune(self, thread_ids: Sequence[str], *, strategy: str = "keep_latest") -> None:
         """Delete the checkpoints of threads, or all but the latest of each namespace.

@@ -260,6 +260,24 @@ class RunQueue(Protocol):
             LeaseLost: It is not the run's current one.
         """
 
+    async def discard(
+        self, thread_id: str, run_id: str, *, lease: Lease | None = None, owner: str
+    ) -> None:
+        """Remove a run with its thread, which was made for it alone, and all that is of it.
+
+        A thread that has the same id since, but not this run, is another one and stays.
+
+        Args:
+            thread_id: The run's thread.
+            run_id: The run.
+            lease: Whoever executes the run gives its lease; None: whatever the run's status is.
+            owner: Whose it is.
+
+        Raises:
+            NotFound: There is no such run.
+            LeaseLost: The lease is not the run's current one.
+        """
+
 
 class ItemKeeper(Protocol):
     """Counts items and clears away expired ones."""

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 import pytest_asyncio
@@ -17,8 +18,10 @@ from psycopg.pq.abc import PGconn
 from harness.config import DatabaseConfig
 from harness.database import Database
 from harness.models import ClaimedRun, ThreadHead
+from harness.persistence import Fence, PooledSaver, fenced, setup_langgraph
 from harness.storage.local import LocalStorage
 from harness.storage.postgres import PostgresBackend
+from tests.integration.fencing import WRITES, Begun
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="libpq traces on Linux only")
 
@@ -188,6 +191,9 @@ ONE: dict[str, Call] = {
     "runs.finish with head": lambda f: f.storage.runs.finish(
         f.claimed.lease, "success", head=HEAD, owner=OWNER
     ),
+    "runs.discard": lambda f: f.storage.runs.discard(
+        f.thread, f.claimed.run.run_id, lease=f.claimed.lease, owner=OWNER
+    ),
     "items.put_item": lambda f: f.storage.items.put_item(("home",), "new", {}, owner=OWNER),
     "items.put_item again": lambda f: f.storage.items.put_item(("home",), "plain", {}, owner=OWNER),
     "items.put_many": lambda f: f.storage.items.put_many(
@@ -225,6 +231,17 @@ async def test_one_statement_one_round_trip_one_commit(fixed: Fixed, call: Call)
     """The call is one statement, which is its own transaction."""
     with fixed.wire.counting():
         await call(fixed)
+    assert fixed.wire.cost == Cost(round_trips=1, statements=1, commits=1)
+
+
+@pytest.mark.parametrize("write", sorted(WRITES.keys() - {"copy"}))
+async def test_a_fenced_write_is_one_statement(fixed: Fixed, write: str) -> None:
+    """What a run writes proves that its lease is current in the statement that writes it."""
+    await setup_langgraph(fixed.database)
+    saver = PooledSaver(fixed.database)
+    run = Begun(lease=fixed.claimed.lease, assistant=fixed.assistant, checkpoint=str(uuid4()))
+    with fixed.wire.counting(), fenced(Fence.of(fixed.claimed.lease, owner=OWNER)):
+        await WRITES[write](saver, run)
     assert fixed.wire.cost == Cost(round_trips=1, statements=1, commits=1)
 
 

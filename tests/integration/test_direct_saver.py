@@ -2,8 +2,11 @@
 
 import asyncio
 import inspect
+import re
 import threading
-from typing import Any
+from itertools import product
+from pathlib import Path
+from typing import Any, Final, get_args
 
 import psycopg
 import pytest
@@ -19,8 +22,11 @@ from psycopg import sql
 from harness.database import Database
 from harness.persistence import PooledSaver, direct, setup_langgraph
 from harness.persistence.direct import LARGE_BYTES, MOST_VALUES
+from harness.storage.postgres.sql import Blocks
 
 pytestmark = pytest.mark.postgres
+
+TEXT: Final = Path(direct.__file__).with_name("checkpoints.sql").read_text()
 
 TABLES = ("checkpoints", "checkpoint_blobs", "checkpoint_writes")
 MANY = MOST_VALUES + 3
@@ -239,9 +245,34 @@ async def test_others_go_on_while_a_long_list_is_read(database: Database) -> Non
     assert [reads for reads in between if reads] == 20 * [1]
 
 
-def test_every_block_of_sql_is_used() -> None:
-    """No block of `checkpoints.sql` is left over."""
-    places = {"checkpoint", "blob", "written", "many_blob", "many_written"}
+class Asked(Blocks):
+    """The blocks of the saver, and which of them it has asked for."""
+
+    def __init__(self) -> None:
+        super().__init__(TEXT)
+        self.names: set[str] = set()
+
+    def __getitem__(self, name: str) -> str:
+        self.names.add(name)
+        return super().__getitem__(name)
+
+    def render(self, name: str, **places: str) -> str:
+        """Fill a template."""
+        self.names.add(name)
+        return super().render(name, **places)
+
+
+def test_every_block_of_sql_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No block of `checkpoints.sql` is left over: each makes a statement, or stands in a block."""
+    asked = Asked()
+    monkeypatch.setattr(direct, "SQL", asked)
+    direct._statement.cache_clear()
+    rows = {"put": None, "put_with_blobs": "blob", "write": "written", "rewrite": "written"}
+    for place in (None, *get_args(direct.Place)):
+        for (name, row), count in product(rows.items(), (1, MANY)):
+            direct.statement(name, row, count, place)
+    direct._statement.cache_clear()
     source = inspect.getsource(direct)
-    assert all(f'"{name}"' in source or name in places for name in direct.SQL)
-    assert places <= set(direct.SQL)
+    named = {name for name in asked if f'SQL["{name}"]' in source or f'render("{name}"' in source}
+    placed = set(re.findall(r"\{(\w+)\}", TEXT))
+    assert set(asked) - asked.names - named - placed == set()

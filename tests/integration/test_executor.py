@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import pytest
 from langchain_core.messages import AIMessage
-from langgraph.graph import START, MessagesState, StateGraph
+from langgraph.graph import END, START, MessagesState, StateGraph
 from langgraph.types import StateUpdate
 
 from harness.agents import GRAPHS
@@ -145,6 +145,11 @@ class Bench:
         assert found is not None
         assert thread.checkpoint_id == found.checkpoint["id"]
         return thread
+
+    async def checkpoints(self, run: Run) -> int:
+        """Count a thread's checkpoints, those of subgraphs among them."""
+        place = {"configurable": {"thread_id": run.thread_id}}
+        return len([one async for one in self.saver.alist(cast("Any", place))])
 
     async def done(self, run: Run) -> list[int]:
         """Return the steps that a thread's checkpoints hold."""
@@ -364,6 +369,62 @@ async def test_a_run_that_is_ended_elsewhere_stops_here(bench: Bench) -> None:
         assert await bench.done(run) == done
         found = await bench.storage.runs.get(run.thread_id, run.run_id, owner=OWNER)
         assert found.status == "timeout"
+
+
+def _inside(state: MessagesState) -> dict[str, Any]:
+    """Go on in a thread, in a subgraph of many steps that keeps its own checkpoints."""
+    found: dict[str, Any] = INNER.invoke(
+        {"messages": state["messages"]}, {"recursion_limit": 2_000}
+    )
+    return found
+
+
+def _one_more(state: MessagesState) -> dict[str, Any]:
+    time.sleep(0.02)
+    return {"messages": [AIMessage(str(len(state["messages"])))]}
+
+
+def _inner() -> Any:
+    graph = StateGraph(MessagesState)
+    graph.add_node("more", _one_more)
+    graph.add_edge(START, "more")
+    graph.add_conditional_edges(
+        "more", lambda state: "more" if len(state["messages"]) < 1_500 else END
+    )
+    return graph.compile()
+
+
+INNER = _inner()
+SERVED["inside"] = one_node(_inside)
+
+
+LOST: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
+    "sync": ("steps", {"steps": 1_000, "delay_s": 0.05}, {"durability": "sync"}),
+    "async": ("steps", {"steps": 1_000, "delay_s": 0.05}, {"durability": "async"}),
+    "exit": ("steps", {"steps": 8, "delay_s": 0.05}, {"durability": "exit"}),
+    "in a thread": ("inside", {"messages": []}, {}),
+}
+
+
+@pytest.mark.parametrize("how", LOST)
+async def test_a_write_that_is_refused_stops_the_run(bench: Bench, how: str) -> None:
+    """Long before a heartbeat: it is not executed any more, and does not end as an error."""
+    graph, given, more = LOST[how]
+    async with bench.executor(lease_s=600) as executor:
+        run = await bench.create(graph, given, **more)
+        channel = bench.channel(executor, run)
+        if how == "exit":
+            await bench.begun(executor, run)
+        executor.wake()
+        while how != "exit" and await bench.checkpoints(run) < 3:  # noqa: ASYNC110 -- no event
+            await asyncio.sleep(0.01)
+        await bench.storage.runs.update_status(run.thread_id, run.run_id, "timeout", owner=OWNER)
+        had = await bench.checkpoints(run)
+        async with asyncio.timeout(20):  # executed to its end it takes longer
+            assert (await channel.wait()).status == "timeout"
+        assert await bench.checkpoints(run) == had
+    found = await bench.storage.runs.get(run.thread_id, run.run_id, owner=OWNER)
+    assert (found.status, found.error) == ("timeout", None)
 
 
 async def test_a_lease_is_kept(bench: Bench) -> None:

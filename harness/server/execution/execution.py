@@ -20,7 +20,7 @@ from harness.errors import (
     Overloaded,
 )
 from harness.models import Assistant, ClaimedRun, RunStatus, ThreadHead, ThreadStatus
-from harness.persistence import fenced, forget_run, owner_scope
+from harness.persistence import Fence, fenced, forget_run, owner_scope
 from harness.server.execution.channel import Channel
 from harness.server.execution.events import events_of
 from harness.server.execution.heads import Head, head_of, is_head_of, show_head, show_what_fits
@@ -87,6 +87,7 @@ class Execution:
         self._stopped: Stop | None = None
         self._work: asyncio.Task[None] | None = None
         self._graph: Graph | None = None
+        self._loop = asyncio.get_running_loop()
 
     def stop(self, reason: Stop) -> None:
         """Have it stopped, wherever it is; the first reason counts."""
@@ -101,7 +102,6 @@ class Execution:
 
     async def give_up(self) -> None:
         """Hand the run back though it is still executed: the process ends, and will not wait."""
-        self._held_until_s = 0.0  # what it would still write asks for the lease first
         try:
             await self._storage.runs.hand_back(self._lease, owner=self.owner)
         except HarnessError as exc:
@@ -127,7 +127,8 @@ class Execution:
     async def _execute(self) -> None:
         """Call the graph, and publish what it says."""
         run = self.run
-        with owner_scope(self.owner), fenced(self._hold):
+        fence = Fence.of(self._lease, owner=self.owner)
+        with owner_scope(self.owner), fenced(fence, self._tell_lost):
             self._channel.publish("metadata", {"run_id": run.run_id, "attempt": run.attempt})
             await self._channel.room()
             if run.attempt > MAX_ATTEMPTS:
@@ -208,9 +209,14 @@ class Execution:
         run = self.run
 
         async def forget() -> None:
-            await forget_run(self._checkpointer, run.thread_id, run.run_id, undo=True)
             try:
-                await self._storage.runs.delete(run.thread_id, run.run_id, owner=self.owner)
+                await forget_run(
+                    self._checkpointer,
+                    run.thread_id,
+                    run.run_id,
+                    lease=self._lease,
+                    owner=self.owner,
+                )
             except NotFound:
                 return
             await show_head(self._storage, self._graphs, run, owner=self.owner)
@@ -219,8 +225,11 @@ class Execution:
         return Outcome(status="interrupted")
 
     async def _forget_thread(self) -> None:
+        run = self.run
         try:
-            await self._storage.threads.delete(self.run.thread_id, owner=self.owner)
+            await self._storage.runs.discard(
+                run.thread_id, run.run_id, lease=self._lease, owner=self.owner
+            )
         except NotFound:
             return
 
@@ -237,14 +246,9 @@ class Execution:
                 if monotonic() >= self._held_until_s:
                     return self.stop(Stop.LOST)
 
-    async def _hold(self) -> None:
-        """Return if the lease holds: a process that stood still may have missed its end.
-
-        Raises:
-            LeaseLost: The run belongs to somebody else.
-        """
-        if monotonic() >= self._held_until_s:
-            await self._prolong()
+    def _tell_lost(self) -> None:
+        """Have the execution stopped whose write was refused, in whichever thread that was."""
+        self._loop.call_soon_threadsafe(self.stop, Stop.LOST)
 
     async def _prolong(self) -> None:
         began_s = monotonic()

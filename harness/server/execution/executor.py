@@ -4,7 +4,7 @@ import asyncio
 import logging
 import math
 from collections.abc import Coroutine, Mapping, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from functools import partial
 from time import monotonic
 from typing import Any, Final
@@ -185,21 +185,24 @@ class Executor:
         """
         execution = self._executions.get(run.run_id)
         if execution is None:
-            try:
-                await self._storage.runs.update_status(
-                    run.thread_id, run.run_id, "interrupted", owner=owner
-                )
-            except Conflict as exc:
-                raise NotFound(f"run {run.run_id} has ended") from exc
+            if rollback and not is_temporary(run):
+                # In one step: once it has only ended, the next run goes on from what it wrote.
+                await self.forget(run, active=True, owner=owner)
+            else:
+                try:
+                    await self._storage.runs.update_status(
+                        run.thread_id, run.run_id, "interrupted", owner=owner
+                    )
+                except Conflict as exc:
+                    raise NotFound(f"run {run.run_id} has ended") from exc
             self._remember(run.run_id)
             execution = self._executions.get(run.run_id)  # it was claimed meanwhile
             if execution is not None:
                 execution.stop(Stop.LOST)
                 await execution.done.wait()
-            if rollback:
-                await self.forget(run, owner=owner)
-            elif is_temporary(run):
-                await self._storage.threads.delete(run.thread_id, owner=owner)
+            if is_temporary(run):
+                with suppress(NotFound):
+                    await self._storage.runs.discard(run.thread_id, run.run_id, owner=owner)
             self.broker.end(run.run_id, Outcome(status="interrupted"))
             self.wake()
             return
@@ -220,24 +223,20 @@ class Executor:
 
         _spawn(cancel(), self._watching)
 
-    async def forget(self, run: Run, *, owner: str) -> None:
-        """Remove a run that has ended, and its checkpoints unless another is being executed.
+    async def forget(self, run: Run, *, active: bool = False, owner: str) -> None:
+        """Remove a run, and its checkpoints unless another is being executed.
+
+        Args:
+            run: What to remove; it is not executed here.
+            active: Whether only if it has not ended.
+            owner: Whose it is.
 
         Raises:
-            NotFound: There is none.
+            NotFound: There is none, or it has ended.
         """
-        active = await self._storage.runs.get_active(run.thread_id, owner=owner)
-        rests = active is None or active.status != "running"
-        if rests:
-            newest = await self._storage.runs.list(run.thread_id, limit=1, owner=owner)
-            await forget_run(
-                self._checkpointer,
-                run.thread_id,
-                run.run_id,
-                undo=bool(newest) and newest[0].run_id == run.run_id,
-            )
-        await self._storage.runs.delete(run.thread_id, run.run_id, owner=owner)
-        if rests:
+        if await forget_run(
+            self._checkpointer, run.thread_id, run.run_id, active=active, owner=owner
+        ):
             await show_head(self._storage, self._graphs, run, owner=owner)
 
     async def delete_thread(self, thread_id: str, *, owner: str) -> None:
@@ -281,8 +280,6 @@ class Executor:
             await execution.done.wait()
             self.broker.end(execution.run.run_id, Outcome(status="interrupted"))
         self.broker.end_thread(thread_id)
-        if executions:  # they may have written since
-            await self._checkpointer.adelete_thread(thread_id)
 
     async def _claim_all(self) -> None:
         while True:

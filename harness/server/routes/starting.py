@@ -268,10 +268,13 @@ async def _left_by(services: Services, run: Run, outcome: Outcome | None, owner:
     try:
         assistant = await services.storage.assistants.get(run.assistant_id, owner=owner)
         graph = await services.graphs.get(assistant.graph_id)
+        with owner_scope(owner):
+            head = await head_of(graph, run)
+        # If the run is still there, so was its thread, and not another one of the same id.
+        await services.storage.runs.get(run.thread_id, run.run_id, owner=owner)
     except NotFound:
         return encode(None)
-    with owner_scope(owner):
-        return encode((await head_of(graph, run)).answer)
+    return encode(head.answer)
 
 
 async def _give_way(services: Services, run: Run, *, rollback: bool, owner: str) -> None:

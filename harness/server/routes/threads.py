@@ -1,11 +1,13 @@
 """Threads: created, read, changed, searched, copied, pruned, deleted."""
 
+from contextlib import suppress
 from typing import Any, Final
 
 from langgraph.types import StateUpdate
 
 from harness.errors import HarnessError, NotFound
 from harness.models import Thread
+from harness.persistence import hold_thread
 from harness.server.execution.requests import command_of
 from harness.server.failures import HttpError
 from harness.server.http import Call, Nothing, Reply, Route
@@ -94,15 +96,18 @@ async def copy(call: Call[Nothing, Nothing]) -> Reply:
         [source] = check_ids([thread_id], "thread") or ()
     except HarnessError as exc:
         raise HttpError(400, str(exc)) from exc
+    thread: Thread | None = None
     try:
-        thread = await services.storage.threads.copy(source, owner=call.owner)
-    except NotFound as exc:
-        raise HttpError(409, str(exc)) from exc  # as the official server answers
-    try:
-        await services.checkpointer.acopy_thread(source, thread.thread_id)
-        thread = await states_of(call).shown(thread)  # a run may go on while it is copied
-    except BaseException:
-        await services.storage.threads.delete(thread.thread_id, owner=call.owner)
+        async with hold_thread(services.checkpointer, source):
+            thread = await services.storage.threads.copy(source, owner=call.owner)
+            await services.checkpointer.acopy_thread(source, thread.thread_id)
+            thread = await states_of(call).shown(thread)  # a run may go on while it is copied
+    except BaseException as exc:
+        if thread is not None:  # in memory nothing undoes the copy
+            with suppress(HarnessError):
+                await services.storage.threads.delete(thread.thread_id, owner=call.owner)
+        elif isinstance(exc, NotFound):
+            raise HttpError(409, str(exc)) from exc  # as the official server answers
         raise
     return Reply(body=thread_shape(thread))
 

@@ -73,7 +73,7 @@ class States:
             head = Head.of(await graph.aget_state(Place().config(thread.thread_id)))
         if head.checkpoint_id in {None, thread.checkpoint_id}:
             return thread
-        return await self._show(thread, head)
+        return await self._show(thread, head, seen_at=thread.state_updated_at)
 
     async def history(
         self, thread_id: str, place: Place, *, limit: int, before: Place, metadata: Json
@@ -155,7 +155,7 @@ class States:
             Conflict: A run keeps the thread busy.
             HttpError: 400, no graph has run on the thread, or the graph refuses the update.
         """
-        check_id(thread_id, "thread")
+        thread_id = check_id(thread_id, "thread")
         async with self._turns.of(thread_id), write_alone(self._saver, thread_id):
             thread = await self._storage.threads.get(thread_id, owner=self._owner)
             graph = await self._writable(thread, place)

@@ -86,7 +86,7 @@ class MemoryQueue:
             or run.lease_token is None
             or run.lease_token != lease.token
         ):
-            raise LeaseLost(f"run {lease.run_id} is not under this lease any more")
+            raise lost(lease)
         return run
 
     def _eligible(self, active: list[RunRow], now: datetime) -> RunRow | None:
@@ -96,3 +96,8 @@ class MemoryQueue:
                 expired = run.leased_until is not None and run.leased_until <= now
                 return run if expired else None
         return first_pending(active, due=now)
+
+
+def lost(lease: Lease) -> LeaseLost:
+    """Return the error of a write under a lease that is not the current one."""
+    return LeaseLost(f"run {lease.run_id} is not under this lease any more")

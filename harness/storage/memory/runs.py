@@ -5,16 +5,22 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from harness.errors import Conflict
-from harness.models import ACTIVE, TERMINAL, Json, Lease, Run, RunStatus
+from harness.models import TERMINAL, Json, Lease, Run, RunStatus
 from harness.storage.memory.access import may_read, readable, visible, writable
 from harness.storage.memory.inserting import taken
 from harness.storage.memory.jsonb import contains
 from harness.storage.memory.paging import paged
-from harness.storage.memory.queue import MemoryQueue
+from harness.storage.memory.queue import MemoryQueue, lost
 from harness.storage.memory.records import run_of
 from harness.storage.memory.rows import AssistantRow, RunRow, ThreadRow
 from harness.storage.memory.threads import new_thread
-from harness.storage.memory.transitions import active_runs, end_run, first_pending, start_run
+from harness.storage.memory.transitions import (
+    active_runs,
+    end_run,
+    first_pending,
+    remove_run,
+    start_run,
+)
 from harness.storage.requests import NewRun, Page, RunQuery, StatusChange
 
 
@@ -83,11 +89,16 @@ class MemoryRuns(MemoryQueue):
     async def delete(self, thread_id: str, run_id: str, *, owner: str) -> None:
         """Remove a run, and settle its thread if it was the last active one."""
         run = writable(self._of_thread(thread_id, run_id), "run", run_id, owner)
-        self._tables.runs.remove(run)
-        if run.status in ACTIVE and not active_runs(self._tables, thread_id):
-            self._tables.threads.change(
-                self._tables.threads[thread_id], status="idle", updated_at=self._tables.clock.now()
-            )
+        remove_run(self._tables, run)
+
+    async def discard(
+        self, thread_id: str, run_id: str, lease: Lease | None, *, owner: str
+    ) -> None:
+        """Remove a run with its thread."""
+        run = writable(self._of_thread(thread_id, run_id), "run", run_id, owner)
+        if lease is not None and run.lease_token != lease.token:
+            raise lost(lease)
+        self._tables.remove_thread(self._tables.threads[thread_id])
 
     async def get_active(self, thread_id: str, *, owner: str) -> Run | None:
         """Return the running run, else the oldest pending one."""

@@ -1,7 +1,8 @@
 """One table: rows by their key, and by the groups that queries look for."""
 
 from collections.abc import Callable, Hashable, Iterator
-from typing import Any, Generic, TypeVar
+from threading import RLock
+from typing import Any, Final, Generic, TypeVar
 
 RowT = TypeVar("RowT")
 
@@ -17,6 +18,8 @@ class Table(Generic[RowT]):
     def __init__(
         self, key: Callable[[RowT], Hashable], **groups: Callable[[RowT], Hashable | None]
     ) -> None:
+        self.lock: Final = RLock()
+        """Held while a row changes or goes; a thread that holds it has every row stay as it is."""
         self._key = key
         self._rows: dict[Hashable, RowT] = {}
         self._group_of = groups
@@ -57,7 +60,8 @@ class Table(Generic[RowT]):
     def remove(self, row: RowT) -> None:
         """Delete a row."""
         key = self._key(row)
-        del self._rows[key]
+        with self.lock:
+            del self._rows[key]
         for index, group_of in self._group_of.items():
             self._leave(index, group_of(row), key)
 
@@ -65,8 +69,9 @@ class Table(Generic[RowT]):
         """Set columns of a row, none of them its key's, and keep the indexes true."""
         key = self._key(row)
         before = {index: group_of(row) for index, group_of in self._group_of.items()}
-        for name, value in columns.items():
-            setattr(row, name, value)
+        with self.lock:
+            for name, value in columns.items():
+                setattr(row, name, value)
         for index, group_of in self._group_of.items():
             group = group_of(row)
             if group != before[index]:

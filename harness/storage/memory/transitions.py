@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from datetime import datetime
 
-from harness.models import Lease, ThreadHead
+from harness.models import ACTIVE, Lease, ThreadHead
 from harness.storage.memory.rows import RunRow, ThreadRow
 from harness.storage.memory.tables import Tables
 from harness.storage.requests import StatusChange
@@ -65,6 +65,15 @@ def end_run(tables: Tables, run: RunRow, change: StatusChange, now: datetime) ->
         show_head(tables, thread, change.head, now)
     if not active_runs(tables, run.thread_id):
         tables.threads.change(thread, status=change.thread_status, updated_at=now)
+
+
+def remove_run(tables: Tables, run: RunRow) -> None:
+    """Delete a run; its thread settles if it was the last active one."""
+    tables.runs.remove(run)
+    if run.status in ACTIVE and not active_runs(tables, run.thread_id):
+        tables.threads.change(
+            tables.threads[run.thread_id], status="idle", updated_at=tables.clock.now()
+        )
 
 
 def show_head(tables: Tables, thread: ThreadRow, head: ThreadHead, now: datetime) -> None:

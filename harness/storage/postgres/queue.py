@@ -89,7 +89,7 @@ class PostgresQueue:
             row_factory=rows_of(lease_of),
         )
         if not rows:
-            raise _lost(lease)
+            raise lost(lease)
         return rows[0]
 
     async def hand_back(self, lease: Lease, *, owner: str) -> Run:
@@ -100,7 +100,7 @@ class PostgresQueue:
             row_factory=_RUNS,
         )
         if not rows:
-            raise _lost(lease)
+            raise lost(lease)
         return rows[0]
 
     async def finish(self, lease: Lease, change: StatusChange, *, owner: str) -> Run:
@@ -111,7 +111,7 @@ class PostgresQueue:
             row_factory=_RUNS,
         )
         if not rows:
-            raise _lost(lease)
+            raise lost(lease)
         return rows[0]
 
     async def _queue_due(self) -> None:
@@ -150,8 +150,9 @@ def _current(lease: Lease, owner: str) -> dict[str, Any]:
         check_id(lease.thread_id, "thread")
         return {"id": check_id(lease.run_id, "run"), "token": lease.token, "owner": owner}
     except InvalidInput as exc:
-        raise _lost(lease) from exc
+        raise lost(lease) from exc
 
 
-def _lost(lease: Lease) -> LeaseLost:
+def lost(lease: Lease) -> LeaseLost:
+    """Return the error of a write under a lease that is not the current one."""
     return LeaseLost(f"run {lease.run_id} is not under this lease any more")

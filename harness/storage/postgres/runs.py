@@ -14,7 +14,7 @@ from harness.storage.extensions import RunSortBy
 from harness.storage.postgres.codec import dumps, utc
 from harness.storage.postgres.heads import end_parameters, ends
 from harness.storage.postgres.new_runs import BulkOfRuns, begun, new_run, refused_by
-from harness.storage.postgres.queue import PostgresQueue
+from harness.storage.postgres.queue import PostgresQueue, lost
 from harness.storage.postgres.records import rows_of, run, run_or_none
 from harness.storage.postgres.refusals import MAX_ATTEMPTS, read_only, restless, taken
 from harness.storage.postgres.searching import Searching, given, order_of, page_parameters
@@ -108,6 +108,19 @@ class PostgresRuns(PostgresQueue):
         """Remove a run, and settle its thread if it was the last active one."""
         if not await self._database.write(SQL["delete"], _address(thread_id, run_id, owner)):
             raise await self._refusal(thread_id, run_id, owner)
+
+    async def discard(
+        self, thread_id: str, run_id: str, lease: Lease | None, *, owner: str
+    ) -> None:
+        """Remove a run with its thread."""
+        token = None if lease is None else lease.token
+        parameters = {**_address(thread_id, run_id, owner), "token": token}
+        if await self._database.write(SQL["discard"], parameters):
+            return
+        if lease is not None:
+            await self.get(thread_id, run_id, owner=owner)
+            raise lost(lease)
+        raise await self._refusal(thread_id, run_id, owner)
 
     async def get_active(self, thread_id: str, *, owner: str) -> Run | None:
         """Return the running run, else the oldest pending one."""

@@ -242,6 +242,19 @@ WITH seen AS MATERIALIZED ({seen}), thread AS MATERIALIZED ({locked}), gone AS (
 )
 SELECT 1 FROM gone
 
+-- A run with its thread. Both are locked first: a lease is looked at on the row as it is then.
+-- statement: discard
+WITH thread AS MATERIALIZED (
+    SELECT thread_id FROM langgraph_server.threads
+    WHERE thread_id = %(thread_id)s AND owner = %(owner)s FOR UPDATE
+), run AS MATERIALIZED (
+    SELECT r.thread_id FROM thread JOIN langgraph_server.runs AS r USING (thread_id)
+    WHERE r.run_id = %(id)s AND r.owner = %(owner)s
+      AND (%(token)s::text IS NULL OR r.lease_token::text = %(token)s)
+    FOR UPDATE OF r
+)
+DELETE FROM langgraph_server.threads AS t USING run WHERE t.thread_id = run.thread_id RETURNING 1
+
 -- statement: start
 WITH thread AS MATERIALIZED ({locked}), run AS (
     UPDATE langgraph_server.runs AS r SET

@@ -223,6 +223,17 @@ class Runs:
             raise InvalidInput(f"a run ends as {', '.join(sorted(TERMINAL))}, not {status}")
         return await self._engine.finish(_lease(lease), change, owner=check_owner(owner))
 
+    async def discard(
+        self, thread_id: str, run_id: str, *, lease: Lease | None = None, owner: str
+    ) -> None:
+        """Remove a run with its thread."""
+        await self._engine.discard(
+            check_id(thread_id, "thread"),
+            check_id(run_id, "run"),
+            None if lease is None else _lease(lease),
+            owner=check_owner(owner),
+        )
+
 
 def _new(
     thread_id: str,

@@ -191,6 +191,10 @@ class Everything:
         await call("update_status", store.update_status(*address, "error", head=HEAD, owner=OWNER))
         await call("refusal", store.update_status(*address, "error", owner=OWNER))
         await call("delete", store.delete(*address, owner=OWNER))
+        await call("refusal", store.discard(*address, owner=OWNER))
+        for key in (thread, create["thread_id"]):
+            [last, *_] = await store.list(key, owner=OWNER)
+            await call("delete", store.discard(key, last.run_id, owner=OWNER))
 
     async def queue(self) -> None:
         """Send every block of queue.sql."""

@@ -1,0 +1,350 @@
+"""A run whose lease is gone writes nothing: every kind of ending meets every kind of write."""
+
+import asyncio
+import threading
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any, cast
+from uuid import uuid4
+
+import pytest
+import pytest_asyncio
+from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
+
+from harness.database import ScratchDatabases
+from harness.errors import LeaseLost, NotFound
+from harness.persistence import Fence, PooledSaver, direct, fenced, write_alone
+from harness.persistence.memory import MemorySaver
+from harness.persistence.memory_retention import MemoryCheckpoints
+from tests.integration.fencing import (
+    ENDS,
+    LEAVES_NOTHING,
+    OTHER,
+    OWNER,
+    WRITES,
+    Begun,
+    End,
+    Place,
+    Write,
+    in_memory,
+    on_postgres,
+)
+
+pytestmark = pytest.mark.invariant(52, 53, 61)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def processes(scratch_databases: ScratchDatabases) -> AsyncIterator[list[Place]]:
+    """The places of two processes on one database: one executes runs, the other ends them."""
+    async with scratch_databases.clone() as url, on_postgres(url, 2) as places:
+        yield places
+
+
+@pytest.fixture(params=["memory", pytest.param("postgres", marks=pytest.mark.postgres)])
+def place(request: pytest.FixtureRequest) -> Place:
+    """Where runs are executed."""
+    if request.param == "memory":
+        return in_memory()
+    return cast("list[Place]", request.getfixturevalue("processes"))[0]
+
+
+async def refused(place: Place, run: Begun, write: Write) -> None:
+    """Assert that a write is refused, adds nothing, and tells the execution."""
+    before, told = await place.rows(run.thread), []
+    with fenced(run.fence, lambda: told.append(True)), pytest.raises(LeaseLost):
+        await write(place.saver, run)
+    assert await place.rows(run.thread) == before
+    assert told
+
+
+@pytest.mark.parametrize("ended", ENDS)
+async def test_after_its_end_a_run_writes_nothing(place: Place, ended: str) -> None:
+    """Whatever ended it, and whatever it writes, it is refused; before, it was let through."""
+    run = await place.begun()
+    with fenced(run.fence):
+        for name, write in WRITES.items():
+            if name != "copy":  # onto nothing only
+                await write(place.saver, run)
+    assert set((await place.rows(run.thread)).values()) != {0}
+    await ENDS[ended](place, run)
+    if ended in LEAVES_NOTHING - {"rolled back"}:
+        assert await place.rows(run.thread) == Counter()
+    for write in WRITES.values():
+        await refused(place, run, write)
+
+
+async def _waits(task: "asyncio.Task[Any]", place: Place) -> bool:
+    """Wait until a task is done, or waits for a lock; return whether it waits."""
+    assert isinstance(place.saver, PooledSaver)
+    query = b"""SELECT 1 FROM pg_stat_activity WHERE datname = current_database()
+                AND wait_event_type = 'Lock'"""
+    while not task.done():
+        if await place.saver.database.read(query):
+            return True
+        await asyncio.sleep(0.001)
+    return False
+
+
+async def _write(place: Place, run: Begun, write: Write) -> None:
+    with fenced(run.fence):
+        await write(place.saver, run)
+
+
+async def meet(
+    executing: Place, ending: Place, end: End, write: Write, *, first: str
+) -> Counter[str]:
+    """Have a write of one process and an ending by another meet; return what is left of the thread.
+
+    The first one has done its work and not committed when the other one begins, which has to wait
+    for the commit. A write that came second is refused.
+    """
+    assert isinstance(executing.saver, PooledSaver)
+    assert isinstance(ending.saver, PooledSaver)
+    run = await executing.begun()
+    if first == "end":
+        async with ending.saver.database.unit():
+            await end(ending, run)
+            task = asyncio.create_task(_write(executing, run, write))
+            await _waits(task, executing)
+        with pytest.raises(LeaseLost):
+            await task
+    else:
+        async with executing.saver.database.unit():
+            await _write(executing, run, write)
+            task = asyncio.create_task(end(ending, run))
+            waits = await _waits(task, ending)
+        await task
+        assert waits
+    return await executing.rows(run.thread)
+
+
+BY_OTHERS = (
+    "cancelled",
+    "run deleted",
+    "rolled back",
+    "discarded",
+    "thread deleted",
+    "thread pruned",
+    "assistant deleted",
+    "thread made anew",
+)
+"""Endings by processes that know nothing of the lease."""
+KINDS = ("put", "put of few", "put of many", "writes", "writes, many", "special writes")
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("write", KINDS)
+@pytest.mark.parametrize("ended", BY_OTHERS)
+async def test_a_write_that_meets_an_end(processes: list[Place], ended: str, write: str) -> None:
+    """One waits for the other: an end that came first refuses the write, a later one removes it."""
+    executing, ending = processes
+    end, made = ENDS[ended], WRITES[write]
+    assert await meet(executing, ending, end, made, first="end") == Counter()
+    left = await meet(executing, ending, end, made, first="write")
+    # A rollback removes what lies beside the run's checkpoints, and here the run has made none.
+    goes = ended in LEAVES_NOTHING and (ended != "rolled back" or write.startswith("put"))
+    assert (left == Counter()) is goes
+
+
+class WithoutFence(PooledSaver):
+    """Writes what it is given, as LangGraph's saver does."""
+
+    async def _store(self, name: str, row: str | None, rows: int, params: Any) -> None:
+        await self._answer(direct.statement(name, row, rows), params)
+
+
+class BySnapshot(PooledSaver):
+    """Looks for the lease in the same statement, and locks nothing."""
+
+    locks = ""
+
+    async def _pass(self, fence: Fence, thread_id: str, query_at: Any, params: Any) -> None:
+        def otherwise(place: direct.Place) -> str:
+            return str(query_at(place)).replace(" FOR SHARE", self.locks)
+
+        await super()._pass(fence, thread_id, otherwise, params)
+
+
+class AgainstDeletionOnly(BySnapshot):
+    """Locks the run against its deletion, and not against other changes."""
+
+    locks = " FOR KEY SHARE"
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize(
+    ("fault", "ended", "first"),
+    [
+        (WithoutFence, "thread deleted", "end"),
+        (WithoutFence, "cancelled", "end"),
+        (WithoutFence, "thread deleted", "write"),
+        (BySnapshot, "thread deleted", "end"),
+        (BySnapshot, "cancelled", "end"),
+        (BySnapshot, "rolled back", "write"),
+        (AgainstDeletionOnly, "cancelled", "end"),
+    ],
+)
+async def test_a_saver_with_a_hole_in_its_fence_is_caught(
+    processes: list[Place], fault: type[PooledSaver], ended: str, first: str
+) -> None:
+    """Without a fence, with one that only looks, or that locks too little, the meeting fails."""
+    executing, ending = processes
+    assert isinstance(executing.saver, PooledSaver)
+    broken = replace(executing, saver=fault(executing.saver.database))
+    with pytest.raises((AssertionError, pytest.fail.Exception)):
+        await meet(broken, ending, ENDS[ended], WRITES["put of few"], first=first)
+
+
+class Held(JsonPlusSerializer):
+    """A serializer that stops at a value until it is let go."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reached, self.go = threading.Event(), threading.Event()
+
+    def dumps_typed(self, obj: Any) -> tuple[str, bytes]:
+        """Stop, and serialise."""
+        self.reached.set()
+        assert self.go.wait(10)
+        return super().dumps_typed(obj)
+
+
+class CheckedOnly(MemorySaver):
+    """Looks for the lease, and lets it go while it writes."""
+
+    @contextmanager
+    def _let_through(self, thread_id: Any) -> Iterator[None]:
+        with super()._let_through(thread_id):
+            pass
+        yield
+
+
+@pytest.mark.parametrize("sound", [True, False])
+@pytest.mark.parametrize("ended", ["thread deleted", "run deleted", "cancelled"])
+async def test_in_memory_a_thread_that_writes_is_waited_for(ended: str, *, sound: bool) -> None:
+    """A node that is no coroutine writes from a thread: its run does not end in the midst of it."""
+    serde = Held()
+    place = in_memory()
+    assert isinstance(place.saver, MemorySaver)
+    saver = (MemorySaver if sound else CheckedOnly)(place.saver.tables)
+    saver.serde = serde
+    place.saver.tables.beside[:] = [MemoryCheckpoints(saver)]
+    run = await place.begun()
+    over: list[bool] = []
+
+    def end() -> None:
+        asyncio.run(ENDS[ended](place, run))
+        over.append(serde.go.is_set())
+
+    writing = asyncio.create_task(
+        _write(replace(place, saver=saver), run, WRITES["put by a thread"])
+    )
+    await asyncio.to_thread(serde.reached.wait, 10)
+    ending = asyncio.create_task(asyncio.to_thread(end))
+    await asyncio.wait({ending}, timeout=0.1)  # time enough for one that does not wait
+    serde.go.set()
+    await asyncio.gather(writing, ending)
+    assert over == [sound]
+    if sound and ended == "thread deleted":
+        assert await replace(place, saver=saver).rows(run.thread) == Counter()
+
+
+class TestElsewhere:
+    """A run that writes to another thread than its own."""
+
+    async def test_it_writes_to_its_owners_threads(self, place: Place) -> None:
+        """What is there takes each kind of write, and the run's lease has to hold all the same."""
+        run = await place.begun()
+        other = (await place.storage.threads.create(owner=OWNER)).thread_id
+        there = replace(run, lease=replace(run.lease, thread_id=other))
+        with fenced(run.fence):
+            for write in WRITES.values():
+                if write is not WRITES["copy"]:
+                    await write(place.saver, there)
+        before = await place.rows(other)
+        assert set(before.values()) != {0}
+        assert await place.rows(run.thread) == Counter()
+        await ENDS["cancelled"](place, run)
+        for write in WRITES.values():
+            with fenced(run.fence), pytest.raises(LeaseLost):
+                await write(place.saver, there)
+        assert await place.rows(other) == before
+
+    @pytest.mark.parametrize("kind", ["another owner's", "gone", "unknown", "no UUID", "capital"])
+    async def test_it_brings_no_thread_to_life(self, place: Place, kind: str) -> None:
+        """A thread that its owner does not have is not found; the run can go on."""
+        run = await place.begun()
+        owner = OTHER if kind == "another owner's" else OWNER
+        thread = (await place.storage.threads.create(owner=owner)).thread_id
+        if kind == "gone":
+            await place.storage.threads.delete(thread, owner=OWNER)
+        odd = {"unknown": str(uuid4()), "no UUID": "memories of ann", "capital": thread.upper()}
+        other = odd.get(kind, thread)
+        there = replace(run, lease=replace(run.lease, thread_id=other))
+        for write in WRITES.values():
+            with fenced(run.fence), pytest.raises(NotFound):
+                await write(place.saver, there)
+        assert await place.rows(other) == Counter()
+        await _write(place, run, WRITES["put"])
+
+    @pytest.mark.postgres
+    @pytest.mark.parametrize("write", ["put of few", "special writes"])
+    async def test_a_thread_that_is_being_deleted(self, processes: list[Place], write: str) -> None:
+        """The write waits for the deletion, and is refused; a later deletion removes it."""
+        executing, ending = processes
+        assert isinstance(ending.saver, PooledSaver)
+        assert isinstance(executing.saver, PooledSaver)
+        for first in ("end", "write"):
+            run = await executing.begun()
+            other = (await executing.storage.threads.create(owner=OWNER)).thread_id
+            there = replace(run, lease=replace(run.lease, thread_id=other))
+
+            async def writing(run: Begun = run, there: Begun = there) -> None:
+                with fenced(run.fence):
+                    await WRITES[write](executing.saver, there)
+
+            if first == "end":
+                async with ending.saver.database.unit():
+                    await ENDS["thread deleted"](ending, there)
+                    task = asyncio.create_task(writing())
+                    await _waits(task, executing)
+                with pytest.raises(NotFound):
+                    await task
+            else:
+                async with executing.saver.database.unit():
+                    await writing()
+                    task = asyncio.create_task(ENDS["thread deleted"](ending, there))
+                    assert await _waits(task, ending)
+                await task
+            assert await executing.rows(other) == Counter()
+
+
+async def test_in_memory_what_writes_alone_does_not_bring_a_thread_back() -> None:
+    """An update of a state whose thread is deleted meanwhile, and made anew, is not found."""
+    place = in_memory()
+    run = await place.begun()
+    await ENDS["finished"](place, run)
+    async with write_alone(place.saver, run.thread):
+        await WRITES["put of few"](place.saver, run)
+        await ENDS["thread made anew"](place, run)
+        for write in WRITES.values():
+            with pytest.raises(NotFound):
+                await write(place.saver, run)
+    assert await place.rows(run.thread) == Counter()
+
+
+@pytest.mark.postgres
+async def test_what_writes_alone_is_waited_for(processes: list[Place]) -> None:
+    """A deletion by another process comes after an update of the state, and takes it along."""
+    executing, ending = processes
+    run = await executing.begun()
+    await ENDS["finished"](executing, run)
+    async with write_alone(executing.saver, run.thread):
+        await WRITES["put of few"](executing.saver, run)
+        task = asyncio.create_task(ENDS["thread deleted"](ending, run))
+        assert await _waits(task, ending)
+        await WRITES["writes"](executing.saver, run)
+    await task
+    assert await executing.rows(run.thread) == Counter()
