@@ -148,6 +148,30 @@ async def test_a_write_that_meets_an_end(processes: list[Place], ended: str, wri
     assert (left == Counter()) is goes
 
 
+@pytest.mark.postgres
+async def test_the_next_run_begins_after_a_rollback(processes: list[Place]) -> None:
+    """Whoever claims the thread's next run waits until what the first one wrote is gone."""
+    executing, ending = processes
+    assert isinstance(ending.saver, PooledSaver)
+    run = await executing.begun()
+    await _write(executing, run, WRITES["put of few"])
+    second = await executing.storage.runs.create(run.thread, run.assistant, owner=OWNER)
+
+    async def begin() -> Counter[str]:
+        claimed = None
+        while claimed is None or claimed.run.run_id != second.run_id:
+            claimed = await executing.storage.runs.claim(lease_s=3_600, owner=OWNER)
+            await asyncio.sleep(0)
+        return await executing.rows(run.thread)
+
+    async with ending.saver.database.unit():
+        await ENDS["rolled back"](ending, run)
+        beginning = asyncio.create_task(begin())
+        await asyncio.wait({beginning}, timeout=0.05)
+        assert not beginning.done()
+    assert await beginning == Counter()
+
+
 class WithoutFence(PooledSaver):
     """Writes what it is given, as LangGraph's saver does."""
 
