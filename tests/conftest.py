@@ -1,6 +1,8 @@
 """What all tests share: how long Hypothesis searches, and what is not ours to collect."""
 
+import os
 import signal
+import sys
 
 from hypothesis import HealthCheck, settings
 
@@ -15,3 +17,8 @@ settings.load_profile("quick")
 # A shell has what it starts in the background ignore Ctrl-C, and so would the processes of tests.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# Where Python is told to keep no bytecode, as in many container images, each process that a test
+# starts would compile every library anew: several seconds for each server.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
