@@ -1,7 +1,8 @@
 """Puts and writes are there whole or not at all: refused, cancelled, or killed halfway."""
 
 import asyncio
-from collections.abc import Coroutine
+import itertools
+from collections.abc import Coroutine, Generator
 from typing import Any
 
 import pytest
@@ -21,6 +22,40 @@ _WRITES = (("c", 0), ("d", [1]), ("e", "2"))
 
 class _Unstorable:
     """A value that no serializer knows."""
+
+
+class _CancelledAt:
+    """Awaits a call and cancels it where it waits for the nth time: no clock, no luck.
+
+    Args:
+        call: What is called.
+        wait: The wait at which it is cancelled, from 0.
+        late: Whether what it waits for has come by then, but was not yet looked at.
+    """
+
+    def __init__(self, call: Coroutine[Any, Any, Any], wait: int, *, late: bool) -> None:
+        self._call, self._wait, self._late = call, wait, late
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        """Pass on what the call waits for, and count."""
+        task = asyncio.current_task()
+        assert task is not None
+        thrown: BaseException | None = None
+        waits = 0
+        while True:
+            try:
+                waited_for = self._call.send(None) if thrown is None else self._call.throw(thrown)
+            except StopIteration as end:
+                return end.value
+            here = waits == self._wait
+            waits += 1
+            if here and not self._late:
+                task.cancel()
+            try:
+                yield waited_for
+                thrown = asyncio.CancelledError() if here and self._late else None
+            except BaseException as exc:  # noqa: BLE001 -- the call is to see it, whatever it is
+                thrown = exc
 
 
 def _put(saver: Saver, thread_id: object, checkpoint_id: str | None = None) -> Any:
@@ -84,34 +119,42 @@ class SaverAtomicContract(CheckpointerContract):
     async def test_a_cancelled_put_is_whole_or_absent(
         self, saver: Saver, probe: SaverProbe
     ) -> None:
-        """Cancelled at any moment, a put has stored all of its rows or none."""
-        for patience in range(12):
-            story = Story(saver)
-            await self._cancel(_put(saver, story.thread_id)[0], patience)
-            assert await counts(probe, story.thread_id) in {(0, 0, 0), (1, 3, 0)}
+        """Cancelled at any of its waits, a put has stored all of its rows or none."""
+        for wait in itertools.count():
+            over = []
+            for late in (False, True):
+                story = Story(saver)
+                call = _put(saver, story.thread_id)[0]
+                over.append(await self._cancel(call, wait, late=late))
+                assert await counts(probe, story.thread_id) in {(0, 0, 0), (1, 3, 0)}
+            if all(over):
+                break
         await self._works(saver)
 
     @pytest.mark.invariant(46)
     async def test_cancelled_writes_are_whole_or_absent(
         self, saver: Saver, probe: SaverProbe
     ) -> None:
-        """Cancelled at any moment, a task's writes are all stored or none is."""
-        for patience in range(12):
-            story = Story(saver)
-            config = await story.step()
-            await self._cancel(saver.aput_writes(config, _WRITES, "task"), patience)
-            assert (await counts(probe, story.thread_id))[2] in {0, 3}
+        """Cancelled at any of its waits, a task's writes are all stored or none is."""
+        for wait in itertools.count():
+            over = []
+            for late in (False, True):
+                story = Story(saver)
+                config = await story.step()
+                call = saver.aput_writes(config, _WRITES, "task")
+                over.append(await self._cancel(call, wait, late=late))
+                assert (await counts(probe, story.thread_id))[2] in {0, 3}
+            if all(over):
+                break
         await self._works(saver)
 
-    async def _cancel(self, call: Coroutine[Any, Any, Any], patience: int) -> None:
-        """Make a call and cancel it after that many turns of the loop."""
-        task = asyncio.ensure_future(call)
-        for _ in range(patience):
-            await asyncio.sleep(0)
-        task.cancel()
+    async def _cancel(self, call: Coroutine[Any, Any, Any], wait: int, *, late: bool) -> bool:
+        """Cancel a call where it waits for the nth time; return whether it was over before."""
+        task = asyncio.ensure_future(_CancelledAt(call, wait, late=late))
         outcome = (await asyncio.gather(task, return_exceptions=True))[0]
         if isinstance(outcome, Exception):
             raise outcome
+        return not task.cancelled()
 
     async def _works(self, saver: Saver) -> None:
         """See that the saver goes on to store."""

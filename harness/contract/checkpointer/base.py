@@ -53,12 +53,12 @@ class CheckpointerContract:
     disagrees: ClassVar[Mapping[str, str]] = {}
     """Tests that the saver is known to fail, by name, and why: one that passes is an error."""
     wavers: ClassVar[Mapping[str, str]] = {}
-    """Tests that the saver is known to fail now and then, by name, and why."""
+    """Tests whose outcome on the saver is a matter of luck, by name, and why: they are skipped."""
     refuses: ClassVar[frozenset[str]] = frozenset()
     """Names of the odd values (`harness.contract.checkpointer.odd.ODD`) that it does not store."""
-    patience_s: ClassVar[float] = 20.0
+    patience_s: ClassVar[float] = 120.0
     """How long fifty tasks may take together, in seconds."""
-    stuck_s: ClassVar[float] = 20.0
+    stuck_s: ClassVar[float] = 60.0
     """How long a few calls may take before they count as stuck, in seconds."""
 
     @pytest.fixture
@@ -84,4 +84,4 @@ class CheckpointerContract:
         if reason := self.disagrees.get(name):
             request.applymarker(pytest.mark.xfail(reason=reason, strict=True))
         if reason := self.wavers.get(name):
-            request.applymarker(pytest.mark.xfail(reason=reason, strict=False))
+            pytest.skip(f"the saver is known to fail it now and then: {reason}")
