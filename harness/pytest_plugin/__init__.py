@@ -12,8 +12,8 @@ pytest.register_assert_rewrite("harness.contract")
 
 pytest_plugins = (
     "harness.pytest_plugin.options",
+    "harness.pytest_plugin.servers",  # before `report`, which imports it
     "harness.pytest_plugin.report",
-    "harness.pytest_plugin.servers",
     "harness.pytest_plugin.databases",
     "harness.pytest_plugin.storages",
 )
