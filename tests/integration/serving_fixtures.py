@@ -108,19 +108,19 @@ async def server(
         yield await started(stack, scratch, **settings)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def client(server: Serving) -> LangGraphClient:
     """The official client of the module's server."""
     return server.client()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def alice(server: Serving) -> LangGraphClient:
     """An owner's client, of a server that asks for tokens."""
     return client_of(server, "alice")
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def bob(server: Serving) -> LangGraphClient:
     """Another owner's client, likewise."""
     return client_of(server, "bob")

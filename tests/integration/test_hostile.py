@@ -23,7 +23,7 @@ DEEP = b'{"a":' * 5_000 + b"1" + b"}" * 5_000
 MAX_BODY_BYTES = 16 * 2**20
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def http(server: Serving) -> httpx.AsyncClient:
     """An owner's plain HTTP client."""
     return server.http(token_of("alice"))
@@ -35,7 +35,7 @@ async def spoken(server: Serving, request: bytes) -> bytes:
     reader, writer = await asyncio.open_connection(host, int(port))
     try:
         writer.write(request)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             return await reader.read()
     except ConnectionResetError:
         return b""

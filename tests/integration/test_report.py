@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from html.parser import HTMLParser
@@ -17,8 +17,6 @@ import psutil
 import pytest
 from jupyter_client.asynchronous.client import AsyncKernelClient
 
-from harness.analysis.execute import NotebookFailed, execute
-from harness.analysis.report import Chapter, render
 from harness.analysis.summary import summarise
 from harness.commands.folders import NOTEBOOKS, notebooks_folder
 from harness.contract.promises import CONTRACT_PROMISES
@@ -94,6 +92,20 @@ def notebook(tmp_path: Path, *sources: str) -> Path:
     return path
 
 
+async def execute(path: Path, **how: Any) -> Any:
+    """Execute a notebook; nbformat takes seconds to import, which not every worker is to spend."""
+    from harness.analysis.execute import execute  # noqa: PLC0415 -- see above
+
+    return await execute(path, **how)
+
+
+def render(chapters: Sequence[tuple[Any, ...]], **about: Any) -> str:
+    """Make a report of chapters; imports what it needs as `execute` does."""
+    from harness.analysis.report import Chapter, render  # noqa: PLC0415 -- see above
+
+    return render([Chapter(*chapter) for chapter in chapters], **about)
+
+
 def children() -> set[int]:
     """The processes that this one has started and not yet collected."""
     return {process.pid for process in psutil.Process().children(recursive=True)}
@@ -141,7 +153,7 @@ async def report(contract: Results, tmp_path_factory: pytest.TempPathFactory) ->
         folder=folder,
     )
     return render(
-        [Chapter(name, document)],
+        [(name, document)],
         summary=summarise([contract]),
         environment=contract.environment,
         made="now",
@@ -172,13 +184,15 @@ async def test_a_notebook_that_fails_is_in_the_report_with_its_reason(
     tmp_path: Path, contract: Results
 ) -> None:
     """What it showed before stays, and why it stopped stands above it."""
+    from harness.analysis.execute import NotebookFailed  # noqa: PLC0415 -- as in `execute`
+
     path = notebook(tmp_path, "print('before')", "1 / 0", "print('after')")
     before = children()
     with pytest.raises(NotebookFailed, match="ZeroDivisionError") as caught:
         await execute(path, environment={})
     assert children() <= before
     text = render(
-        [Chapter("some", caught.value.document, str(caught.value))],
+        [("some", caught.value.document, str(caught.value))],
         summary=summarise([contract]),
         environment=None,
         made="now",
@@ -258,7 +272,6 @@ def test_a_real_browser_shows_it(report: str, tmp_path: Path, profile: Path) -> 
         ],
         capture_output=True,
         text=True,
-        timeout=50,
         check=False,
     )
     assert shown.returncode == 0, shown.stderr

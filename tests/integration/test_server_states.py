@@ -14,7 +14,7 @@ from tests.integration.serving import Serving
 pytest_plugins = ("tests.integration.serving_fixtures",)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def http(server: Serving) -> httpx.AsyncClient:
     """A plain HTTP client of the module's server."""
     return server.http()

@@ -22,7 +22,7 @@ pytest_plugins = ("tests.integration.serving_fixtures",)
 SETTINGS = owners.SETTINGS
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def http(server: Serving) -> httpx.AsyncClient:
     """The first owner's plain HTTP client."""
     return server.http(token_of("alice"))
