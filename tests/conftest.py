@@ -1,17 +1,23 @@
-"""What all tests share: how long Hypothesis searches, and what is not ours to collect."""
+"""What all tests share: what Hypothesis tries, and what is not ours to collect."""
 
 import os
 import signal
 import sys
+from typing import Final
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 collect_ignore = ["example_repo"]  # somebody else's repo, run by test_example_repo.py
 
 # Times are the machine's, not the code's; a database makes examples slow, which is no mistake.
 _UNTIMED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
-settings.register_profile("quick", _UNTIMED, max_examples=60)
-settings.register_profile("full", _UNTIMED, max_examples=2_000)
+_RANDOM = settings(_UNTIMED, derandomize=False)
+# The suite's verdict is not a matter of luck: its examples are the same every time. `.ci/explore`
+# looks at others. (Hypothesis itself does so where the variable CI is set, and only there.)
+settings.register_profile("quick", _UNTIMED, max_examples=60, derandomize=True)
+settings.register_profile("explore", _RANDOM, max_examples=60)
+settings.register_profile("full", _RANDOM, max_examples=2_000)
 settings.load_profile("quick")
 
 # A shell has what it starts in the background ignore Ctrl-C, and so would the processes of tests.
@@ -22,3 +28,39 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 # starts would compile every library anew: several seconds for each server.
 sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+ORDER: Final = 1
+"""The seed of the order of tests where none is given: a checkout gives the same result tomorrow."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option for what the suite leaves out."""
+    parser.addoption(
+        "--slow",
+        action="store_true",
+        help="run tests marked `slow` too; those of files named on the command line always run",
+    )
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest-randomly and pytest-xdist look
+def pytest_configure(config: pytest.Config) -> None:
+    """Fix the order of tests, and share them out so that each module's servers start once.
+
+    By default pytest-xdist hands tests out one by one, so that both workers start the servers of
+    every module; this way each begins with half of the modules and takes over what is left.
+    """
+    if config.getoption("randomly_seed", None) == "default":
+        config.option.randomly_seed = ORDER
+    if config.getoption("dist", None) == "load":
+        config.option.dist = "worksteal"
+    named = config.args_source is pytest.Config.ArgsSource.ARGS
+    if named and not hasattr(config, "workerinput"):  # a worker has its controller's options
+        config.option.slow = True
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what is slow, unless it was asked for."""
+    slow = [] if config.option.slow else [one for one in items if one.get_closest_marker("slow")]
+    if slow:
+        config.hook.pytest_deselected(items=slow)
+        items[:] = [one for one in items if one not in set(slow)]

@@ -27,7 +27,7 @@ _MARKERS: Final = (
     "docker: needs a container engine",
     "invariant(*numbers): the promises that the test proves, by their numbers",
     "survival: kills, restarts or cuts off a server of its own",
-    "slow: takes seconds rather than milliseconds",
+    "slow: takes many seconds; this repository's suite leaves it out unless --slow is given",
 )
 
 

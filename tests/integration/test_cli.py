@@ -77,7 +77,7 @@ def left_running(cwd: Path) -> list[str]:
 
 def until_kernels_run(cwd: Path) -> None:
     """Wait until a command started there has started a notebook's kernel."""
-    deadline_s = time.monotonic() + 30
+    deadline_s = time.monotonic() + 120
     while not any("ipykernel" in line for line in left_running(cwd)):
         assert time.monotonic() < deadline_s, "no kernel started"
         time.sleep(0.05)
@@ -153,6 +153,7 @@ async def test_a_database_that_is_not_there_gets_one_line(tmp_path: Path) -> Non
     assert "secret" not in ended.err + ended.out
 
 
+@pytest.mark.slow
 async def test_two_runs_in_one_folder_do_not_meet(tmp_path: Path) -> None:
     """Each asks everything, whatever pytest settings lie around, and has a folder of its own."""
     (tmp_path / "pytest.ini").write_text("[pytest]\naddopts = --no-such-option\n")
@@ -195,7 +196,6 @@ async def test_a_broken_promise_is_named_and_is_exit_status_1(tmp_path: Path) ->
 
 
 @pytest.mark.postgres
-@pytest.mark.timeout(120)
 async def test_ctrl_c_in_the_contract_keeps_the_outcomes_so_far(tmp_path: Path) -> None:
     """SIGINT to `run`: what was asked is kept and marked as unfinished; every process is gone."""
     process = await start("run", "--quick", cwd=tmp_path)
@@ -214,7 +214,6 @@ async def test_ctrl_c_in_the_contract_keeps_the_outcomes_so_far(tmp_path: Path) 
 
 
 @pytest.mark.postgres
-@pytest.mark.timeout(120)
 async def test_being_terminated_in_a_measurement_keeps_the_samples_so_far(tmp_path: Path) -> None:
     """SIGTERM counts as Ctrl-C: the server is stopped, and nothing else is measured."""
     process = await start("bench", "--quick", cwd=tmp_path)
@@ -230,7 +229,6 @@ async def test_being_terminated_in_a_measurement_keeps_the_samples_so_far(tmp_pa
     assert left_running(tmp_path) == []
 
 
-@pytest.mark.timeout(120)
 async def test_ctrl_c_in_the_notebooks_keeps_the_results(tmp_path: Path) -> None:
     """Kernels are ended and no notebook is said to have failed; what was measured is kept."""
     process = await start("run", "--quick", "--backend=memory", "--only=timings,pool", cwd=tmp_path)

@@ -18,7 +18,6 @@ def run_example(folder: Path, *arguments: str) -> str:
         cwd=copy,
         capture_output=True,
         text=True,
-        timeout=50,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
@@ -58,7 +57,6 @@ def test_failing_contract_shows_values(tmp_path: Path) -> None:
         cwd=copy,
         capture_output=True,
         text=True,
-        timeout=50,
         check=False,
     )
     assert done.returncode == 1
@@ -66,7 +64,6 @@ def test_failing_contract_shows_values(tmp_path: Path) -> None:
 
 
 @pytest.mark.postgres
-@pytest.mark.slow
 def test_postgres_fixtures(tmp_path: Path, postgres_available: bool) -> None:
     """The Postgres fixtures work there too, and mark the tests that use them."""
     if not postgres_available:

@@ -31,7 +31,7 @@ def histories() -> settings:
     return settings(max_examples=1_500 if full else 30, stateful_step_count=80 if full else 40)
 
 
-@pytest.mark.slow
+@pytest.mark.hypothesis
 @pytest.mark.timeout(3_600)
 @pytest.mark.invariant(12, 14, 16, 17, 22, 23, 37, 43)
 def test_postgres_answers_as_memory(database_url: str) -> None:

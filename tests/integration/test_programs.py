@@ -34,6 +34,7 @@ def on_every_program(run: Callable[[Program], None]) -> None:
 
 
 @PROMISES
+@pytest.mark.hypothesis
 @pytest.mark.timeout(3_600)
 def test_programs_on_memory() -> None:
     """The model keeps what the outcomes are checked for."""
@@ -48,7 +49,7 @@ def test_programs_on_memory() -> None:
 
 
 @PROMISES
-@pytest.mark.slow
+@pytest.mark.hypothesis
 @pytest.mark.timeout(3_600)
 def test_programs_on_postgres(database_url: str) -> None:
     """Postgres keeps it too, under real concurrency."""

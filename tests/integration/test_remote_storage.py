@@ -59,7 +59,9 @@ class OverTheWire:
 
 
 class Memory(OverTheWire):
-    """Has it store in memory."""
+    """Has it store in memory: slow, as the wire is the same, and the backend has its own tests."""
+
+    pytestmark = pytest.mark.slow
 
     @pytest.fixture
     def server(self, memory_server: Wired) -> Wired:
@@ -89,13 +91,19 @@ def _of_gap(resource: str, method: str) -> bool:
     return any(hasattr(protocol, method) for protocol in LACKS[resource])
 
 
+@pytest.fixture(scope="module")
+def nowhere() -> RemoteStorage:
+    """A storage without a server: it is only looked at."""
+    return RemoteStorage("http://127.0.0.1:1")
+
+
 class TestRemoteSignature(SignatureContract):
     """What the interface promises, for what the API has; and what it has not is not there."""
 
     @pytest.fixture
-    def storage(self) -> RemoteStorage:
-        """Return a storage without a server: it is only looked at."""
-        return RemoteStorage("http://127.0.0.1:1")
+    def storage(self, nowhere: RemoteStorage) -> RemoteStorage:
+        """Return what is looked at."""
+        return nowhere
 
     @pytest.fixture(autouse=True)
     def _expect_gaps(self, request: pytest.FixtureRequest) -> None:

@@ -24,7 +24,6 @@ from harness.storage.postgres import PostgresBackend
 
 pytestmark = pytest.mark.postgres
 
-PROCESSES = 8
 ROUNDS = 5
 NEEDS_VECTORS = {"vector_migrations", "store_vectors"}
 LOOK = """
@@ -103,8 +102,10 @@ def test_every_block_of_sql_is_used() -> None:
 class TestManyProcesses:
     """Processes that boot at the same moment."""
 
-    @pytest.fixture
-    async def processes(self) -> AsyncIterator[list[asyncio.subprocess.Process]]:
+    @pytest.fixture(params=[3, pytest.param(8, marks=pytest.mark.slow)])
+    async def processes(
+        self, request: pytest.FixtureRequest
+    ) -> AsyncIterator[list[asyncio.subprocess.Process]]:
         """Start real processes that have everything imported and wait for a word."""
         started = [
             await asyncio.create_subprocess_exec(
@@ -114,7 +115,7 @@ class TestManyProcesses:
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.PIPE,
             )
-            for _ in range(PROCESSES)
+            for _ in range(request.param)
         ]
         yield started
         for process in started:
@@ -133,9 +134,8 @@ class TestManyProcesses:
 
         await asyncio.gather(*(tell_one(process) for process in processes))
 
-    @pytest.mark.slow
     @pytest.mark.invariant(40)
-    async def test_eight_processes_boot_at_once_on_an_empty_database(
+    async def test_processes_boot_at_once_on_an_empty_database(
         self, scratch_databases: ScratchDatabases, processes: list[asyncio.subprocess.Process]
     ) -> None:
         """All succeed, round after round, with a pool of one, and no invalid index remains."""
@@ -230,7 +230,7 @@ class TestStates:
             database_url,
             options=f"-cdefault_transaction_isolation={level}",
         )
-        async with Database(DatabaseConfig(url=strict)) as strictly, asyncio.timeout(20):
+        async with Database(DatabaseConfig(url=strict)) as strictly, asyncio.timeout(60):
             await setup_langgraph(strictly)
         await assert_complete(database_url)
 

@@ -22,7 +22,6 @@ from harness.storage.postgres import PostgresBackend
 from tests.integration.sql.recorder import Recorder
 
 OWNER = "crowd"
-CROWD = 100_000
 HEAD = ThreadHead(values={"a": 2}, checkpoint_id=None, interrupts={}, error=None)
 
 
@@ -49,9 +48,9 @@ class Everything:
             await cursor.execute(statement.encode(), parameters or None)
             return await cursor.fetchall() if cursor.description else []
 
-    async def script(self, statements: str) -> None:
-        """Send statements that are not the storage's, and bring the planner's knowledge up."""
-        for statement in statements.format(crowd=CROWD).split(";\n"):
+    async def script(self, statements: str, crowd: int) -> None:
+        """Send statements that plant so many rows, and bring the planner's knowledge up."""
+        for statement in statements.format(crowd=crowd).split(";\n"):
             if statement.strip():
                 await self.raw(statement)
         await self.raw("VACUUM ANALYZE")
