@@ -85,7 +85,7 @@ class ConcurrencyContract(StorageContract):
             storage.items.put_item(HOME, str(number), {"n": number}, owner=ALICE)
             for number in range(50)
         ]
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(120):
             await settle([*writes, *reads, *puts])
         assert await probe.count("threads") == 100
         assert await probe.count("store_items") == 50

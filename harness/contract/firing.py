@@ -267,7 +267,7 @@ class CronFiringContract(StorageContract):
         await a_cron(storage)
         await probe.age("crons", YEAR)
         firing = await self._fire(storage)
-        claim = await asyncio.wait_for(storage.runs.claim(lease_s=60), timeout=10)
+        claim = await asyncio.wait_for(storage.runs.claim(lease_s=60), timeout=60)
         assert claim is not None
         assert claim.run.run_id == firing.run.run_id
 

@@ -16,7 +16,7 @@ from harness.faults.survival import SurvivalReport, verify
 from harness.faults.writers import Crew
 from harness.storage.extensions import FullStorage
 
-_PATIENCE_S = 50.0
+_PATIENCE_S = 240.0
 EVERY_CALL = frozenset(
     {
         "assistants.create",

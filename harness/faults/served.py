@@ -67,7 +67,7 @@ class Served:
         *arguments: str,
         graphs: Path | None = None,
         settings: Mapping[str, str] | None = None,
-        within_s: float = 30.0,
+        within_s: float = 120.0,
         command: Sequence[str] = SERVE,
     ) -> None:
         self._environ = {
@@ -191,7 +191,7 @@ class Served:
 
     def http(self, token: str | None = None) -> httpx.AsyncClient:
         """Return a plain HTTP client, which is closed with the server."""
-        client = httpx.AsyncClient(base_url=self.url, timeout=30, headers=_headers(token))
+        client = httpx.AsyncClient(base_url=self.url, timeout=120, headers=_headers(token))
         self._clients.append(client)
         return client
 

@@ -61,7 +61,7 @@ class Talker:
         within_s: Seconds for each start, answer and end.
     """
 
-    def __init__(self, url: str | None, *, within_s: float = 60.0) -> None:
+    def __init__(self, url: str | None, *, within_s: float = 120.0) -> None:
         self._url = url
         self._within_s = within_s
         self._process: asyncio.subprocess.Process | None = None

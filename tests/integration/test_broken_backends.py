@@ -38,7 +38,7 @@ async def outcomes(tmp_path_factory: pytest.TempPathFactory) -> Outcomes:
 
 def _hold(path: Path) -> ExitStack:
     stack = ExitStack()
-    stack.enter_context(locked(path, wait_s=100))
+    stack.enter_context(locked(path, wait_s=280))
     return stack
 
 
@@ -53,8 +53,7 @@ async def _meet(path: Path) -> None:
         stderr=asyncio.subprocess.STDOUT,
     )
     try:
-        async with asyncio.timeout(90):
-            output, _ = await process.communicate()
+        output, _ = await process.communicate()
     finally:
         if process.returncode is None:
             process.kill()
@@ -62,7 +61,6 @@ async def _meet(path: Path) -> None:
     assert process.returncode == pytest.ExitCode.TESTS_FAILED, output.decode()
 
 
-@pytest.mark.timeout(120)
 async def test_the_sound_backend_is_not_blamed(outcomes: Outcomes) -> None:
     """The same tests, given the backend without a fault, all pass."""
     sound = outcomes[0, "Sound"]
@@ -70,7 +68,6 @@ async def test_the_sound_backend_is_not_blamed(outcomes: Outcomes) -> None:
     assert not any(sound)
 
 
-@pytest.mark.timeout(120)
 @pytest.mark.parametrize("number", CONTRACT_PROMISES)
 async def test_broken_promises_are_named(outcomes: Outcomes, number: int) -> None:
     """Every backend that breaks a promise fails a test of that promise."""

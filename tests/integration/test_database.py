@@ -93,7 +93,7 @@ class TestLifecycle:
         database = opened()
         async with database:
             pool = database.pool
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(60):
                 await asyncio.gather(database.__aenter__(), database.__aenter__())
             assert database.pool is pool
         await database.__aexit__(None, None, None)
@@ -158,7 +158,7 @@ class TestLifecycle:
             began = perf_counter()
             with pytest.raises(DatabaseUnavailable, match="in time"):
                 await Database(config).open()
-            assert perf_counter() - began < 5
+            assert perf_counter() - began < 30
 
 
 class TestStatements:

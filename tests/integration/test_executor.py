@@ -429,8 +429,8 @@ async def test_a_write_that_is_refused_stops_the_run(bench: Bench, how: str) -> 
 
 async def test_a_lease_is_kept(bench: Bench) -> None:
     """A run that takes longer than its lease is executed once, beside other executors."""
-    async with bench.executor(lease_s=0.3) as executor, bench.executor(lease_s=0.3) as other:
-        run = await bench.create("steps", {"steps": 10, "delay_s": 0.1})
+    async with bench.executor(lease_s=2) as executor, bench.executor(lease_s=2) as other:
+        run = await bench.create("steps", {"steps": 25, "delay_s": 0.1})
         executor.wake()
         await bench.channel(other, run).wait()
         found = await bench.storage.runs.get(run.thread_id, run.run_id, owner=OWNER)
@@ -536,7 +536,7 @@ class TestLaunch:
                 asyncio.create_task(bench.launch(executor, "steps", SLOW)) for _ in range(10)
             ]
             await asyncio.sleep(0)  # they have asked
-            await executor.stop(1)
+            await executor.stop(60)
             assert all(launch.done() for launch in launches)
         found = await bench.storage.runs.search(owner=OWNER, limit=20)
         assert [run.status for run in found] == ["pending"] * len(launches)

@@ -88,7 +88,7 @@ async def pooled_url(empty_database_url: str) -> AsyncIterator[str]:
 
 async def answering(url: str) -> None:
     """Wait until the pooler accepts connections."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while True:
             try:
                 await (await psycopg.AsyncConnection.connect(url)).close()

@@ -58,7 +58,6 @@ def run(repo: Path, *arguments: str, **environ: str) -> subprocess.CompletedProc
         env={**os.environ, **ALONE, "DATABASE_URL": NOBODY, "CI": "", **environ},
         capture_output=True,
         text=True,
-        timeout=50,
         check=False,
     )
 

@@ -18,7 +18,7 @@ from harness.provision.container import engine_problem
 
 def query(url: str, statement: str) -> list[tuple[object, ...]]:
     """Run one statement on a connection of its own."""
-    with psycopg.connect(url, autocommit=True, connect_timeout=5) as connection:
+    with psycopg.connect(url, autocommit=True, connect_timeout=60) as connection:
         cursor = connection.execute(statement)
         return cursor.fetchall() if cursor.description else []
 

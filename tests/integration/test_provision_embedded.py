@@ -71,7 +71,7 @@ def row(server: EmbeddedServer) -> Iterator[str]:
 
 def query(url: str, statement: str) -> list[tuple[object, ...]]:
     """Run one statement on a connection of its own."""
-    with psycopg.connect(url, autocommit=True, connect_timeout=5) as connection:
+    with psycopg.connect(url, autocommit=True, connect_timeout=60) as connection:
         cursor = connection.execute(statement)
         return cursor.fetchall() if cursor.description else []
 
@@ -85,7 +85,7 @@ def processes(pids: list[int]) -> list[psutil.Process]:
     return living
 
 
-def wait_gone(family: list[psutil.Process], timeout_s: float = 10) -> list[psutil.Process]:
+def wait_gone(family: list[psutil.Process], timeout_s: float = 60) -> list[psutil.Process]:
     """Wait until the processes have ended; return those that have not.
 
     A zombie has ended: when it is collected is up to the machine's first process.

@@ -258,9 +258,9 @@ class TestManyAtOnce:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await asyncio.gather(*(put(saver, f"t{n}") for n in range(TASKS)))
-        async with asyncio.timeout(10), AsyncExitStack() as stack:
+        async with asyncio.timeout(60), AsyncExitStack() as stack:
             for _ in range(database.config.pool_max_size):
                 await stack.enter_async_context(database.connection())
 

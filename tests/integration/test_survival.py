@@ -149,7 +149,7 @@ async def test_a_new_process_finds_what_a_killed_one_was_told(
     )
     assert child.stdout is not None
     try:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(120):
             while int(await child.stdout.readline() or b"-1") < 300:
                 assert not child.stdout.at_eof(), "the child ended by itself"
     finally:
@@ -168,7 +168,7 @@ async def test_severed_writers_go_on(victim: Postgres, tmp_path: Path) -> None:
     path = tmp_path / "ledger"
     async with victim.client() as storage:
         with Ledger(path) as ledger:
-            async with asyncio.timeout(30), Crew(storage, ledger) as crew:
+            async with asyncio.timeout(120), Crew(storage, ledger) as crew:
                 for _ in range(5):
                     await crew.acknowledged(100)
                     assert await process.sever(victim.url) > 0
@@ -234,7 +234,7 @@ async def test_a_server_without_free_connections(tmp_path: Path) -> None:
                     assert 0 < held <= 12
                     with pytest.raises(DatabaseUnavailable, match="too many clients"):
                         await postgres.database().open()
-                    async with asyncio.timeout(30), Crew(storage, ledger) as crew:
+                    async with asyncio.timeout(120), Crew(storage, ledger) as crew:
                         await crew.acknowledged(100)
                 async with postgres.client() as fresh:
                     report = await verify(read_ledger(path), fresh)

@@ -74,5 +74,5 @@ async def test_it_ends_with_its_parent() -> None:
     child = psutil.Process(int(await parent.stdout.readline()))
     parent.kill()
     await parent.wait()
-    _, alive = await asyncio.to_thread(psutil.wait_procs, [child], timeout=20)
+    _, alive = await asyncio.to_thread(psutil.wait_procs, [child], timeout=60)
     assert alive == []

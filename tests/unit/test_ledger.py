@@ -111,7 +111,7 @@ async def test_crew_and_verification_agree_on_a_store_that_forgets_nothing(
 ) -> None:
     """Twenty writers over all resources, and not one finding: the check itself is sound."""
     with Ledger(path) as ledger:
-        async with asyncio.timeout(30), Crew(memory_storage, ledger) as crew:
+        async with asyncio.timeout(120), Crew(memory_storage, ledger) as crew:
             await crew.until(lambda ledger: ledger.total("acknowledged") > 1_000)
     report = await verify(read_ledger(path), memory_storage)
     assert report.survived, str(report)
@@ -122,7 +122,7 @@ async def test_crew_and_verification_agree_on_a_store_that_forgets_nothing(
 async def test_each_kind_of_row_is_missed(memory_storage: FullStorage, path: Path) -> None:
     """A row of any resource that disappears is found lost, by its cell."""
     with Ledger(path) as ledger:
-        async with asyncio.timeout(30), Crew(memory_storage, ledger, writers=1) as crew:
+        async with asyncio.timeout(120), Crew(memory_storage, ledger, writers=1) as crew:
             await crew.until(lambda ledger: ledger.total("acknowledged") > 20)
     entries = read_ledger(path)
     owner = entries[0].owner

@@ -109,7 +109,7 @@ class TestInitializeWithoutDatabaseUrl:
             began = perf_counter()
             url = f"postgresql://u@127.0.0.1:{port}/d"
             assert await initialize_database(DatabaseConfig(url=url)) is False
-            assert perf_counter() - began < 5
+            assert perf_counter() - began < 30
 
     @pytest.mark.parametrize("url", [None, UNREACHABLE], ids=["no-url", "unreachable"])
     async def test_a_required_database_must_be_there(

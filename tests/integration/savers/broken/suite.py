@@ -31,7 +31,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 class OverBroken(CheckpointerContract):
     """A contract whose saver has a fault."""
 
-    stuck_s = 0.05
+    stuck_s = 0.5
 
     @pytest.fixture
     def saver(self, fault: type[Sound], record_property: Callable[[str, Any], None]) -> Sound:
