@@ -15,7 +15,7 @@ from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from harness.config import DatabaseConfig
-from harness.database.conninfo import bounded, reason
+from harness.database.conninfo import bounded, named, reason
 from harness.database.liveness import is_stale
 from harness.database.translate import raise_translated
 from harness.database.usage import Usage
@@ -58,6 +58,10 @@ class Connections:
         self._config = config
         self._name = name
         self._conninfo = bounded(config.url)
+        self._options: dict[str, Any] = {
+            "autocommit": True,
+            "prepare_threshold": config.prepare_threshold,
+        }
         self._pool: Pool | None = None
         self._mutex = asyncio.Lock()
         self.usage = Usage()
@@ -106,11 +110,7 @@ class Connections:
         return AsyncConnectionPool(
             self._conninfo,
             connection_class=AsyncConnection[DictRow],
-            kwargs={
-                "autocommit": True,
-                "prepare_threshold": self._config.prepare_threshold,
-                "row_factory": dict_row,
-            },
+            kwargs={"row_factory": dict_row, **self._options},
             min_size=self._config.pool_min_size,
             max_size=self._config.pool_max_size,
             open=False,
@@ -214,6 +214,19 @@ class Connections:
             self._conninfo, autocommit=True, prepare_threshold=None
         ) as connection:
             await connection.execute("SELECT 1")
+
+    async def connect(self, name: str) -> AsyncConnection[DictRow]:
+        """Return a new connection beyond the pool, for any event loop.
+
+        Args:
+            name: What it is for: behind the name of the application, where the URL gives none.
+
+        Raises:
+            psycopg.OperationalError: There is none to be had.
+        """
+        return await AsyncConnection.connect(
+            named(self._conninfo, name), row_factory=dict_row, **self._options
+        )
 
     async def _learn_clock(self, connection: AsyncConnection[DictRow]) -> None:
         before = datetime.now(UTC)

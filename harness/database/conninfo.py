@@ -27,6 +27,14 @@ def bounded(url: str) -> str:
     return make_conninfo(url, **{k: v for k, v in _DEFAULTS.items() if k not in given})
 
 
+def named(conninfo: str, name: str) -> str:
+    """Return a bounded connection string whose application is named for what it does."""
+    given = conninfo_to_dict(conninfo)
+    if given.get("application_name") != _DEFAULTS["application_name"]:
+        return conninfo
+    return make_conninfo(conninfo, application_name=f"{_DEFAULTS['application_name']} {name}")
+
+
 def reason(error: BaseException) -> str:
     """Return what an error says, on one line (libpq never repeats the password)."""
     return " ".join(str(error).split()) or type(error).__name__

@@ -89,6 +89,19 @@ class Database:
     ) -> None:
         await self.close()
 
+    async def connect(self, name: str) -> AsyncConnection[DictRow]:
+        """Return a new connection beyond the pool, made as the pool's are, for any event loop.
+
+        The caller closes it.
+
+        Args:
+            name: What it is for: behind the name of the application, where the URL gives none.
+
+        Raises:
+            psycopg.OperationalError: There is none to be had.
+        """
+        return await self._connections.connect(name)
+
     async def migrate(self) -> None:
         """Bring the schema up to this version; only ever adds.
 

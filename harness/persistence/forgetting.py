@@ -10,14 +10,18 @@ from harness.models import TERMINAL, Lease
 from harness.persistence.memory import MemorySaver
 from harness.persistence.memory_retention import MemoryCheckpoints
 from harness.persistence.saver import PooledSaver
-from harness.storage.memory.transitions import age, remove_run
+from harness.storage.memory.transitions import age, end_run, remove_run
 from harness.storage.postgres.checkpoints import in_thread, shorten
+from harness.storage.postgres.heads import end_parameters, ends
 from harness.storage.postgres.links import Connection, rows
 from harness.storage.postgres.sql import load
+from harness.storage.requests import StatusChange
 from harness.storage.retention import not_of
 
 SQL: Final = load("forgetting", package="harness.persistence")
 RUNS: Final = load("runs")
+INTERRUPT: Final = ends("is_active")[False]
+INTERRUPTED: Final = StatusChange(status="interrupted", error=None, thread_status="idle", head=None)
 _ASKED: Final = "__interrupt__"
 _ANSWERED: Final = "__resume__"
 
@@ -29,6 +33,7 @@ async def forget_run(
     *,
     lease: Lease | None = None,
     active: bool = False,
+    keep: bool = False,
     owner: str,
 ) -> bool:
     """Remove a run, and with it the checkpoints that it wrote, as `adelete_for_runs` does.
@@ -43,6 +48,7 @@ async def forget_run(
         run_id: The run.
         lease: Whoever executes the run gives its lease; None: whatever the run's status is.
         active: Whether only a run is removed that has not ended.
+        keep: Whether the run itself, which has not ended, ends `interrupted` instead.
         owner: Whose it is.
 
     Returns:
@@ -58,7 +64,9 @@ async def forget_run(
         TypeError: The saver is another's.
     """
     if isinstance(saver, MemorySaver):
-        return _forget_in_memory(saver, thread_id, run_id, lease, active=active, owner=owner)
+        return _forget_in_memory(
+            saver, thread_id, run_id, lease, active=active, keep=keep, owner=owner
+        )
     if not isinstance(saver, PooledSaver):
         raise TypeError(f"{type(saver).__name__} is not one of this project's savers")
     parameters = {"thread_id": thread_id, "id": run_id, "owner": owner}
@@ -74,7 +82,10 @@ async def forget_run(
             await shorten(connection, thread_id, not_of({run_id}), with_calls=False)
             if run[0]["is_last"]:
                 await rows(connection, SQL["forget_answers"], **parameters)
-        await rows(connection, RUNS["delete"], **parameters)
+        if keep:
+            await rows(connection, INTERRUPT, **parameters, **end_parameters(INTERRUPTED))
+        else:
+            await rows(connection, RUNS["delete"], **parameters)
         return rests
 
     return await in_thread(saver.database, thread_id, forget)
@@ -87,6 +98,7 @@ def _forget_in_memory(
     lease: Lease | None,
     *,
     active: bool,
+    keep: bool,
     owner: str,
 ) -> bool:
     tables = saver.tables
@@ -101,7 +113,10 @@ def _forget_in_memory(
             MemoryCheckpoints(saver).forget_run(thread_id, run_id)
             if not any(other.attempt and age(other) > age(run) for other in others):
                 _forget_answers(saver, thread_id)
-        remove_run(tables, run)
+        if keep:
+            end_run(tables, run, INTERRUPTED, tables.clock.now())
+        else:
+            remove_run(tables, run)
     return rests
 
 

@@ -23,6 +23,7 @@ from harness.models import (
     Thread,
     ThreadState,
 )
+from harness.storage.leases import Leases
 from harness.storage.requests import (
     AssistantChange,
     AssistantQuery,
@@ -145,7 +146,7 @@ class CronEngine(Protocol):
 
 
 class Backend(Protocol):
-    """The five engines of one backend."""
+    """The five engines of one backend, and the leases of its runs."""
 
     @property
     def assistants(self) -> AssistantEngine: ...
@@ -157,3 +158,5 @@ class Backend(Protocol):
     def items(self) -> ItemEngine: ...
     @property
     def crons(self) -> CronEngine: ...
+    @property
+    def leases(self) -> Leases: ...

@@ -33,6 +33,7 @@ from harness.storage.interface import (
     Storage,
     ThreadStore,
 )
+from harness.storage.leases import Leases
 
 RunSortBy = Literal["run_id", "status", "created_at", "updated_at"]
 
@@ -355,3 +356,7 @@ class FullStorage(Storage, Protocol):
     @property
     def crons(self) -> FullCrons:
         """Schedules."""
+
+    @property
+    def leases(self) -> Leases:
+        """The leases of runs, for those who execute them."""

@@ -17,3 +17,4 @@ class LocalStorage:
         self.runs = Runs(backend.runs)
         self.items = Items(backend.items)
         self.crons = Crons(backend.crons)
+        self.leases = backend.leases

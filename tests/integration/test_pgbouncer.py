@@ -17,6 +17,8 @@ from harness.database import Database
 from harness.provision.account import server_account
 from harness.schema import RUNTIME_TABLES, SCHEMA
 from harness.schema.migrate import shipped
+from harness.storage.local import LocalStorage
+from harness.storage.postgres import PostgresBackend
 
 pytestmark = pytest.mark.postgres
 
@@ -122,3 +124,34 @@ async def test_everything_works_without_prepared_statements(pooled_url: str) -> 
 
         notes = await asyncio.gather(*(work(n) for n in range(200)))
         assert notes == [[f"n{n}"] for n in range(200)]
+
+
+async def test_leases_are_kept_and_their_loss_is_found(pooled_url: str) -> None:
+    """Where LISTEN hears nothing, leases are prolonged, and a look finds the one that was lost."""
+    config = DatabaseConfig(url=pooled_url, prepare_threshold=None)
+    async with Database(config) as database:
+        await database.migrate()
+        storage = LocalStorage(PostgresBackend(database))
+        assistant = await storage.assistants.create("g", owner="ada")
+        leases = []
+        for _ in range(2):
+            thread = await storage.threads.create(owner="ada")
+            _, lease = await storage.runs.begin(
+                thread.thread_id, assistant.assistant_id, lease_s=1.5, owner="ada"
+            )
+            assert lease is not None
+            leases.append(lease)
+        lost: asyncio.Queue[str] = asyncio.Queue()
+        keeper = storage.leases.keeper(lease_s=1.5, on_lost=lost.put_nowait)
+        try:
+            for lease in leases:
+                keeper.keep(lease)
+            await asyncio.sleep(2.5)
+            assert await storage.runs.claim(lease_s=60) is None
+            gone, kept = leases
+            await storage.threads.delete(gone.thread_id, owner="ada")
+            async with asyncio.timeout(20):
+                assert await lost.get() == gone.token
+            await storage.runs.heartbeat(kept, lease_s=60, owner="ada")
+        finally:
+            await keeper.close()

@@ -16,7 +16,17 @@ from harness.storage.postgres.sql import Blocks, load
 from tests.integration.sql.everything import OWNER, Everything, recording
 from tests.integration.sql.recorder import Recorder, Sent
 
-RESOURCES = ("assistants", "threads", "states", "checkpoints", "runs", "queue", "items", "crons")
+RESOURCES = (
+    "assistants",
+    "threads",
+    "states",
+    "checkpoints",
+    "runs",
+    "queue",
+    "leases",
+    "items",
+    "crons",
+)
 BUFFERS_A_ROW = 50
 
 

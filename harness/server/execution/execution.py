@@ -78,7 +78,9 @@ class Execution:
         self.owner = str(claimed.run.metadata["owner"])
         self.done = asyncio.Event()
         """Set when nothing is executed any more, and all is written down."""
-        self._lease, self._lease_s = claimed.lease, lease_s
+        self.outcome: Outcome | None = None
+        """How the run ended here; None while it has not, and where it goes on elsewhere."""
+        self.lease, self._lease_s = claimed.lease, lease_s
         self._held_until_s = claimed_at_s + lease_s
         self._storage, self._graphs, self._checkpointer = storage, graphs, checkpointer
         self._channel = channel
@@ -93,6 +95,7 @@ class Execution:
         """Have it stopped, wherever it is; the first reason counts."""
         if self._stopped is None:
             self._stopped = reason
+            self._control.request_drain()  # a node that swallows the cancelling is the last one
             if self._work is not None:
                 self._work.cancel()
 
@@ -103,7 +106,7 @@ class Execution:
     async def give_up(self) -> None:
         """Hand the run back though it is still executed: the process ends, and will not wait."""
         try:
-            await self._storage.runs.hand_back(self._lease, owner=self.owner)
+            await self._storage.runs.hand_back(self.lease, owner=self.owner)
         except HarnessError as exc:
             logger.warning("run %s waits for the end of its lease: %s", self.run.run_id, exc)
 
@@ -113,21 +116,27 @@ class Execution:
         Raises:
             LeaseLost: It belongs to somebody else, or is gone, or cannot be written any more.
         """
+        await self._hold()
         self._work = asyncio.create_task(self._execute())
         if self._stopped is not None:  # before it began
             self._work.cancel()
-        beating = asyncio.create_task(self._keep_lease())
+        await asyncio.wait({self._work})
+        self.outcome = await self._conclude(self._work)
+        return self.outcome
+
+    async def is_done_within(self, seconds: float) -> bool:
+        """Wait until nothing is executed any more, at most that long; return whether it is so."""
         try:
-            await asyncio.wait({self._work})
-            return await self._conclude(self._work)
-        finally:
-            beating.cancel()
-            await asyncio.gather(beating, return_exceptions=True)
+            async with asyncio.timeout(seconds):
+                await self.done.wait()
+        except TimeoutError:
+            return False
+        return True
 
     async def _execute(self) -> None:
         """Call the graph, and publish what it says."""
         run = self.run
-        fence = Fence.of(self._lease, owner=self.owner)
+        fence = Fence.of(self.lease, owner=self.owner)
         with owner_scope(self.owner), fenced(fence, self._tell_lost):
             self._channel.publish("metadata", {"run_id": run.run_id, "attempt": run.attempt})
             await self._channel.room()
@@ -150,11 +159,13 @@ class Execution:
             raise LeaseLost
         if self._stopped is Stop.ROLLBACK:
             return await self._roll_back()
+        if self._stopped is Stop.INTERRUPT:
+            return await self._finish("interrupted")
         error = None if work.cancelled() else work.exception()
         if self._stopped is Stop.SHUTDOWN or isinstance(error, GraphDrained):
-            await self._write(lambda: self._storage.runs.hand_back(self._lease, owner=self.owner))
+            await self._write(lambda: self._storage.runs.hand_back(self.lease, owner=self.owner))
             return None
-        if self._stopped is Stop.INTERRUPT or work.cancelled():
+        if work.cancelled():
             return await self._finish("interrupted")
         if error is None:
             return await self._finish("success")
@@ -188,7 +199,7 @@ class Execution:
 
         async def end(shown: ThreadHead | None) -> None:
             await self._storage.runs.finish(
-                self._lease,
+                self.lease,
                 status,
                 error=None if error is None else error_text(error),
                 thread_status="error" if status == "error" else becomes,
@@ -214,7 +225,7 @@ class Execution:
                     self._checkpointer,
                     run.thread_id,
                     run.run_id,
-                    lease=self._lease,
+                    lease=self.lease,
                     owner=self.owner,
                 )
             except NotFound:
@@ -228,34 +239,23 @@ class Execution:
         run = self.run
         try:
             await self._storage.runs.discard(
-                run.thread_id, run.run_id, lease=self._lease, owner=self.owner
+                run.thread_id, run.run_id, lease=self.lease, owner=self.owner
             )
         except NotFound:
             return
-
-    async def _keep_lease(self) -> None:
-        """Prolong the lease for as long as the run is executed; without it, stop."""
-        while True:
-            await asyncio.sleep(self._lease_s / 3)
-            try:
-                await self._prolong()
-            except LeaseLost:
-                return self.stop(Stop.LOST)
-            except Exception as exc:  # noqa: BLE001 -- whatever is wrong, it may pass
-                logger.warning("run %s: no heartbeat: %s", self.run.run_id, exc)
-                if monotonic() >= self._held_until_s:
-                    return self.stop(Stop.LOST)
 
     def _tell_lost(self) -> None:
         """Have the execution stopped whose write was refused, in whichever thread that was."""
         self._loop.call_soon_threadsafe(self.stop, Stop.LOST)
 
-    async def _prolong(self) -> None:
-        began_s = monotonic()
-        self._lease = await self._storage.runs.heartbeat(
-            self._lease, lease_s=self._lease_s, owner=self.owner
-        )
-        self._held_until_s = began_s + self._lease_s
+    async def _hold(self) -> None:
+        """Return if the lease holds: the event loop may have stood still since the claim.
+
+        Raises:
+            LeaseLost: The run belongs to somebody else.
+        """
+        if monotonic() >= self._held_until_s:
+            await self._storage.runs.heartbeat(self.lease, lease_s=self._lease_s, owner=self.owner)
 
     async def _write(self, write: Callable[[], Awaitable[ResultT]]) -> ResultT:
         """Carry out what may be repeated, while the database comes and goes and the lease holds.

@@ -3,26 +3,25 @@
 import asyncio
 import logging
 import math
-from collections.abc import Coroutine, Mapping, Sequence
-from contextlib import AsyncExitStack, suppress
+from collections.abc import Mapping
 from functools import partial
 from time import monotonic
 from typing import Any, Final
 
 from harness.agents.graph import Saver
 from harness.config import ServerConfig
-from harness.errors import Conflict, HarnessError, LeaseLost, NotFound
-from harness.models import TERMINAL, Assistant, ClaimedRun, Run
-from harness.persistence import forget_run
+from harness.errors import HarnessError, LeaseLost, NotFound
+from harness.models import TERMINAL, Assistant, ClaimedRun, Lease, Run
 from harness.server.execution.broker import Broker
 from harness.server.execution.channel import Channel
 from harness.server.execution.execution import Execution, Stop
-from harness.server.execution.heads import show_head
-from harness.server.execution.outcomes import Outcome, is_temporary, outcome_of
+from harness.server.execution.executions import Arrival, Executions
+from harness.server.execution.outcomes import Outcome, outcome_of
+from harness.server.execution.spawning import spawn
+from harness.server.execution.stopping import Stopper
 from harness.server.execution.turns import Turns
 from harness.server.graphs import Graphs
 from harness.server.metrics import Metrics
-from harness.storage.checks import MAX_LIMIT, check_id
 from harness.storage.extensions import FullStorage
 
 logger = logging.getLogger("harness.server")
@@ -33,8 +32,6 @@ _DRAINING: Final = 0.5
 """Part of the grace period in which runs may get to the end of their superstep."""
 _GIVING_UP_S: Final = 1.0
 """Given beyond the grace period to hand back what will not stop."""
-_MEMORY_S: Final = 60.0
-"""How long it is known that a run was cancelled, in case its claim is still under way."""
 
 
 class Executor:
@@ -60,14 +57,21 @@ class Executor:
     ) -> None:
         self.broker = Broker()
         self.turns = Turns()
+        self._executions = Executions()
+        self.stopper = Stopper(
+            storage,
+            graphs,
+            checkpointer,
+            broker=self.broker,
+            turns=self.turns,
+            executions=self._executions,
+        )
         self._storage, self._graphs, self._checkpointer = storage, graphs, checkpointer
         self._config, self._metrics = config, metrics
         self._free = asyncio.Semaphore(config.concurrency)
         self._woken = asyncio.Event()
         self._owed = math.inf
         self._ending = False
-        self._executions: dict[str, Execution] = {}
-        self._cancelled: set[str] = set()
         self._executing: set[asyncio.Future[None]] = set()
         self._watching: set[asyncio.Future[None]] = set()
         self._claiming: asyncio.Task[None] | None = None
@@ -75,6 +79,10 @@ class Executor:
     async def start(self) -> None:
         """Begin to claim, unless it may execute none."""
         if self._config.concurrency:
+            keeper = self._storage.leases.keeper(
+                lease_s=self._config.lease_s, on_lost=self._executions.lose
+            )
+            self._executions.keep_with(keeper)
             self._claiming = asyncio.create_task(self._claim_all(), name="claims runs")
 
     def wake(self, after_s: float = 0, *, runs: float = math.inf) -> None:
@@ -116,17 +124,19 @@ class Executor:
         self._executing.add(launched)
         began_s, lease = monotonic(), None
         try:
-            begun, assistant = await asyncio.gather(
-                runs.begin(**asked, run_id=run_id, lease_s=self._config.lease_s, owner=owner),
-                self._storage.assistants.get(asked["assistant_id"], owner=owner),
-                return_exceptions=True,
-            )
-            if isinstance(begun, BaseException):
-                raise begun
-            run, lease = begun
-            if lease is not None:
-                known = None if isinstance(assistant, BaseException) else assistant
-                self._execute(ClaimedRun(run=run, lease=lease), began_s, assistant=known)
+            with self._executions.arriving() as arrival:
+                begun, assistant = await asyncio.gather(
+                    runs.begin(**asked, run_id=run_id, lease_s=self._config.lease_s, owner=owner),
+                    self._storage.assistants.get(asked["assistant_id"], owner=owner),
+                    return_exceptions=True,
+                )
+                if isinstance(begun, BaseException):
+                    raise begun
+                run, lease = begun
+                if lease is not None:
+                    known = None if isinstance(assistant, BaseException) else assistant
+                    claimed = ClaimedRun(run=run, lease=lease)
+                    self._execute(claimed, arrival, began_s, assistant=known)
         finally:
             self._executing.discard(launched)
             launched.set_result(None)
@@ -145,13 +155,14 @@ class Executor:
         deadline = monotonic() + grace_s
         self._ending = True
         self._woken.set()
-        for execution in self._executions.values():
+        for execution in self._executions:
             execution.drain()
         await self._executed(grace_s * _DRAINING)
-        for execution in self._executions.values():
+        for execution in self._executions:
             execution.stop(Stop.SHUTDOWN)
         await self._executed(deadline - monotonic())
         await self._give_up(_GIVING_UP_S)
+        await self._executions.close()
         self.broker.close()
 
     def follow(self, thread_id: str, run_id: str, *, resumable: bool, owner: str) -> Channel:
@@ -167,119 +178,7 @@ class Executor:
         """See to it that a channel ends with its run, whoever executes it."""
         if not channel.ended and not channel.watched:
             channel.watched = True
-            _spawn(self._until_ended(channel, owner), self._watching)
-
-    async def cancel(
-        self, run: Run, *, rollback: bool = False, wait: bool = True, owner: str
-    ) -> None:
-        """Stop a run, wherever it is executed.
-
-        Args:
-            run: What to stop.
-            rollback: Remove the run, with everything that it did to its thread.
-            wait: Return when it has stopped, and not when it was told to.
-            owner: Whose it is.
-
-        Raises:
-            NotFound: It has ended, or there is none.
-        """
-        execution = self._executions.get(run.run_id)
-        if execution is None:
-            if rollback and not is_temporary(run):
-                # In one step: once it has only ended, the next run goes on from what it wrote.
-                await self.forget(run, active=True, owner=owner)
-            else:
-                try:
-                    await self._storage.runs.update_status(
-                        run.thread_id, run.run_id, "interrupted", owner=owner
-                    )
-                except Conflict as exc:
-                    raise NotFound(f"run {run.run_id} has ended") from exc
-            self._remember(run.run_id)
-            execution = self._executions.get(run.run_id)  # it was claimed meanwhile
-            if execution is not None:
-                execution.stop(Stop.LOST)
-                await execution.done.wait()
-            if is_temporary(run):
-                with suppress(NotFound):
-                    await self._storage.runs.discard(run.thread_id, run.run_id, owner=owner)
-            self.broker.end(run.run_id, Outcome(status="interrupted"))
-            self.wake()
-            return
-        execution.stop(Stop.ROLLBACK if rollback else Stop.INTERRUPT)
-        if wait:
-            await execution.done.wait()
-
-    def abandon(self, run: Run, *, owner: str) -> None:
-        """Stop a run whose reader has left, if it has not ended."""
-
-        async def cancel() -> None:
-            try:
-                await self.cancel(run, owner=owner)
-            except NotFound:
-                return
-            except HarnessError as exc:
-                logger.warning("run %s has no reader and goes on: %s", run.run_id, exc)
-
-        _spawn(cancel(), self._watching)
-
-    async def forget(self, run: Run, *, active: bool = False, owner: str) -> None:
-        """Remove a run, and its checkpoints unless another is being executed.
-
-        Args:
-            run: What to remove; it is not executed here.
-            active: Whether only if it has not ended.
-            owner: Whose it is.
-
-        Raises:
-            NotFound: There is none, or it has ended.
-        """
-        if await forget_run(
-            self._checkpointer, run.thread_id, run.run_id, active=active, owner=owner
-        ):
-            await show_head(self._storage, self._graphs, run, owner=owner)
-
-    async def delete_thread(self, thread_id: str, *, owner: str) -> None:
-        """Remove a thread with all that is of it; what executes it is stopped.
-
-        Raises:
-            InvalidInput: The id is no UUID.
-            NotFound: There is none.
-            Forbidden: It is owner `system`'s.
-        """
-        thread_id = check_id(thread_id, "thread")
-        async with self.turns.of(thread_id):
-            await self._storage.threads.delete(thread_id, owner=owner)
-        await self._let_go(thread_id)
-
-    async def delete_threads(self, thread_ids: Sequence[str], *, owner: str) -> int:
-        """Remove those of the threads that are the owner's, all or none; return how many.
-
-        What executes them is stopped.
-        """
-        own: list[str] = []
-        for n in range(0, len(thread_ids), MAX_LIMIT):
-            found = await self._storage.threads.search(
-                ids=thread_ids[n : n + MAX_LIMIT], limit=MAX_LIMIT, owner=owner
-            )
-            own += [thread.thread_id for thread in found if thread.metadata["owner"] == owner]
-        async with AsyncExitStack() as stack:
-            for thread_id in sorted(own):
-                await stack.enter_async_context(self.turns.of(thread_id))
-            pruned = await self._storage.threads.prune(own, strategy="delete", owner=owner)
-        for thread_id in own:
-            await self._let_go(thread_id)
-        return pruned
-
-    async def _let_go(self, thread_id: str) -> None:
-        """Stop what executes a thread that is deleted, and tell its followers."""
-        executions = [e for e in self._executions.values() if e.run.thread_id == thread_id]
-        for execution in executions:
-            execution.stop(Stop.LOST)
-        for execution in executions:
-            await execution.done.wait()
-            self.broker.end(execution.run.run_id, Outcome(status="interrupted"))
-        self.broker.end_thread(thread_id)
+            spawn(self._until_ended(channel, owner), self._watching)
 
     async def _claim_all(self) -> None:
         while True:
@@ -288,15 +187,16 @@ class Executor:
                 return
             owed, self._owed = self._owed, 0.0  # what comes meanwhile may come too late for it
             began_s = monotonic()
-            try:
-                claimed = await self._storage.runs.claim(lease_s=self._config.lease_s)
-            except Exception as exc:  # noqa: BLE001 -- whatever is wrong, it may pass
-                logger.warning("no run can be claimed: %s", exc)
-                claimed = None
-            if claimed is not None:
-                self._owed += owed - 1
-                self._execute(claimed, began_s)
-            else:
+            with self._executions.arriving() as arrival:
+                try:
+                    claimed = await self._storage.runs.claim(lease_s=self._config.lease_s)
+                except Exception as exc:  # noqa: BLE001 -- whatever is wrong, it may pass
+                    logger.warning("no run can be claimed: %s", exc)
+                    claimed = None
+                if claimed is not None:
+                    self._owed += owed - 1
+                    self._execute(claimed, arrival, began_s)
+            if claimed is None:
                 self._free.release()
             if self._owed < 1:
                 await self._rest()
@@ -313,13 +213,15 @@ class Executor:
             self._owed = math.inf
 
     def _execute(
-        self, claimed: ClaimedRun, claimed_at_s: float, *, assistant: Assistant | None = None
+        self,
+        claimed: ClaimedRun,
+        arrival: Arrival,
+        claimed_at_s: float,
+        *,
+        assistant: Assistant | None = None,
     ) -> None:
         """Begin to execute a run, in the room that was taken for it."""
         run = claimed.run
-        if run.run_id in self._cancelled:
-            self._free.release()
-            return
         channel = self.broker.open(
             run.thread_id, run.run_id, resumable=bool(run.kwargs.get("stream_resumable"))
         )
@@ -333,9 +235,10 @@ class Executor:
             claimed_at_s=claimed_at_s,
             assistant=assistant,
         )
-        before = self._executions.get(run.run_id)
-        self._executions[run.run_id] = execution
-        _spawn(self._carry_out(execution, channel, before), self._executing)
+        before = self._executions.add(execution)
+        if arrival.has_lost(claimed.lease):
+            execution.stop(Stop.LOST)
+        spawn(self._carry_out(execution, channel, before), self._executing)
 
     async def _carry_out(
         self, execution: Execution, channel: Channel, before: Execution | None
@@ -349,12 +252,14 @@ class Executor:
             pass  # in memory, its state may still be written to
         if self._ending:  # it was claimed meanwhile
             execution.stop(Stop.SHUTDOWN)
+        is_lost = False
         try:
             with self._metrics.running.track_inprogress():
                 outcome = await execution.carry_out()
         except LeaseLost as exc:
             logger.warning("run %s is not executed here any more: %s", run.run_id, exc)
             self.watch(channel, owner=execution.owner)
+            is_lost = True
         except Exception:  # it is claimed again when its lease runs out
             logger.exception("run %s could not be ended", run.run_id)
             self.watch(channel, owner=execution.owner)
@@ -363,11 +268,12 @@ class Executor:
                 self._metrics.runs.labels(outcome.status).inc()
                 self.broker.end(run.run_id, outcome)
         finally:
-            if self._executions[run.run_id] is execution:
-                del self._executions[run.run_id]
+            self._executions.remove(execution)
             execution.done.set()
             self._free.release()
             self.wake()
+        if is_lost:
+            await self._acknowledge(execution.lease)
 
     async def _until_ended(self, channel: Channel, owner: str) -> None:
         """End a channel when its run has ended without being executed here."""
@@ -397,23 +303,13 @@ class Executor:
 
     async def _give_up(self, within_s: float) -> None:
         """Hand back what is executed still."""
-        if self._executions:
-            giving_up = asyncio.gather(*(each.give_up() for each in self._executions.values()))
-            await asyncio.wait({giving_up}, timeout=within_s)
+        giving_up = [asyncio.ensure_future(each.give_up()) for each in self._executions]
+        if giving_up:
+            await asyncio.wait(giving_up, timeout=within_s)
 
-    def _remember(self, run_id: str) -> None:
-        self._cancelled.add(run_id)
-        asyncio.get_running_loop().call_later(_MEMORY_S, self._cancelled.discard, run_id)
-
-
-def _spawn(work: Coroutine[Any, Any, None], tasks: set[asyncio.Future[None]]) -> None:
-    """Start a task, hold it until it is done, and tell if it failed."""
-
-    def done(task: asyncio.Task[None]) -> None:
-        tasks.discard(task)
-        if not task.cancelled() and (exc := task.exception()) is not None:
-            logger.error("a task of the executor failed", exc_info=exc)
-
-    task = asyncio.create_task(work)
-    tasks.add(task)
-    task.add_done_callback(done)
+    async def _acknowledge(self, lease: Lease) -> None:
+        """Let whoever has ended a run know that it is not executed here any more."""
+        try:
+            await self._storage.leases.acknowledge(lease)
+        except HarnessError as exc:  # they wait until the lease would have ended
+            logger.info("run %s was stopped, which cannot be told: %s", lease.run_id, exc)

@@ -121,15 +121,7 @@ async def get(call: Call[Nothing, Nothing]) -> Reply:
 
 async def delete(call: Call[Nothing, Nothing]) -> Reply:
     """Delete a run with its checkpoints; one that has not ended is stopped first."""
-    run = await _run_of(call)
-    executor = call.services.executor
-    if run.status not in TERMINAL:
-        try:
-            await executor.cancel(run, rollback=True, owner=call.owner)
-        except NotFound:  # it has ended meanwhile
-            await executor.forget(run, owner=call.owner)
-    else:
-        await executor.forget(run, owner=call.owner)
+    await call.services.executor.stopper.delete(await _run_of(call), owner=call.owner)
     return Reply(status=204)
 
 
@@ -200,7 +192,7 @@ async def cancel(call: Call[Nothing, CancelQuery]) -> Reply:
     """Cancel a run that has not ended."""
     run = await _run_of(call)
     query = call.query
-    await call.services.executor.cancel(
+    await call.services.executor.stopper.cancel(
         run, rollback=query.action == "rollback", wait=query.wait, owner=call.owner
     )
     return Reply(body={}, status=200 if query.wait else 202)
@@ -224,7 +216,7 @@ async def cancel_many(call: Call[CancelManyBody, CancelManyQuery]) -> Reply:
         raise HttpError(422, "name runs by thread_id and run_ids, or by status")
     for run in found:
         try:
-            await call.services.executor.cancel(
+            await call.services.executor.stopper.cancel(
                 run, rollback=call.query.action == "rollback", wait=False, owner=call.owner
             )
         except NotFound:

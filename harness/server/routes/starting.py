@@ -285,12 +285,14 @@ async def _give_way(services: Services, run: Run, *, rollback: bool, owner: str)
             if (other.created_at, other.run_id) >= (run.created_at, run.run_id):
                 continue
             try:
-                await services.executor.cancel(other, rollback=rollback, wait=False, owner=owner)
+                await services.executor.stopper.cancel(
+                    other, rollback=rollback, wait=False, owner=owner
+                )
             except NotFound:
                 continue  # it has ended by itself
 
 
 def _leaving(call: Call[Any, Any], run: Run) -> Callable[[], None]:
     """Return what is done when the reader of a run leaves who wants it stopped then."""
-    executor, owner = call.services.executor, call.owner
-    return lambda: executor.abandon(run, owner=owner)
+    stopper, owner = call.services.executor.stopper, call.owner
+    return lambda: stopper.abandon(run, owner=owner)

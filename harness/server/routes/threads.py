@@ -65,7 +65,7 @@ async def update(call: Call[ThreadPatchBody, Nothing]) -> Reply:
 
 async def delete(call: Call[Nothing, Nothing]) -> Reply:
     """Delete a thread with its states, runs and crons; a run that is executed is stopped."""
-    await call.services.executor.delete_thread(call.path["thread_id"], owner=call.owner)
+    await call.services.executor.stopper.delete_thread(call.path["thread_id"], owner=call.owner)
     return Reply(status=204)
 
 
@@ -121,9 +121,8 @@ async def prune(call: Call[PruneBody, Nothing]) -> Reply:
         )
         return Reply(body={"pruned_count": pruned})
     ids = check_ids(body.thread_ids, "thread") or ()
-    return Reply(
-        body={"pruned_count": await services.executor.delete_threads(ids, owner=call.owner)}
-    )
+    pruned = await services.executor.stopper.delete_threads(ids, owner=call.owner)
+    return Reply(body={"pruned_count": pruned})
 
 
 async def _applied(call: Call[Any, Any], thread: Thread, body: NewThreadBody) -> Thread:

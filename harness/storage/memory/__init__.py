@@ -7,6 +7,7 @@ could refuse before it writes. A store belongs to one event loop.
 from harness.storage.memory.assistants import MemoryAssistants
 from harness.storage.memory.crons import MemoryCrons
 from harness.storage.memory.items import MemoryItems
+from harness.storage.memory.leases import MemoryLeases
 from harness.storage.memory.runs import MemoryRuns
 from harness.storage.memory.tables import Tables
 from harness.storage.memory.threads import MemoryThreads
@@ -25,3 +26,4 @@ class MemoryBackend:
         self.runs = MemoryRuns(self.tables)
         self.items = MemoryItems(self.tables)
         self.crons = MemoryCrons(self.tables)
+        self.leases = MemoryLeases(self.tables)

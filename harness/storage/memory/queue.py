@@ -94,7 +94,7 @@ class MemoryQueue:
         for run in active:
             if run.status == "running":
                 expired = run.leased_until is not None and run.leased_until <= now
-                return run if expired else None
+                return run if expired and run.lease_token not in self._tables.kept else None
         return first_pending(active, due=now)
 
 

@@ -1,6 +1,7 @@
 """One table: rows by their key, and by the groups that queries look for."""
 
 from collections.abc import Callable, Hashable, Iterator
+from functools import partial
 from threading import RLock
 from typing import Any, Final, Generic, TypeVar
 
@@ -26,6 +27,7 @@ class Table(Generic[RowT]):
         self._groups: dict[str, dict[Hashable, dict[Hashable, RowT]]] = {
             name: {} for name in groups
         }
+        self._on_leave: dict[str, list[Callable[[Hashable], None]]] = {name: [] for name in groups}
 
     def __iter__(self) -> Iterator[RowT]:
         return iter(list(self._rows.values()))
@@ -47,6 +49,19 @@ class Table(Generic[RowT]):
     def groups(self, index: str) -> list[Hashable]:
         """Return the groups of an index that have rows."""
         return list(self._groups[index])
+
+    def on_leave(self, index: str, call: Callable[[Hashable], None]) -> Callable[[], None]:
+        """Call, as a trigger would, with each group of an index that a row leaves from now on.
+
+        Args:
+            index: Which.
+            call: What to call, once the row is changed or gone.
+
+        Returns:
+            What ends it.
+        """
+        self._on_leave[index].append(call)
+        return partial(self._on_leave[index].remove, call)
 
     def add(self, row: RowT) -> None:
         """Insert a row whose key is free."""
@@ -85,3 +100,5 @@ class Table(Generic[RowT]):
             del members[key]
             if not members:
                 del self._groups[index][group]
+            for call in self._on_leave[index]:
+                call(group)

@@ -54,6 +54,7 @@ class Tables:
             owner=lambda row: row.owner,
             thread=lambda row: row.thread_id,
             active=lambda row: row.thread_id if row.status in ACTIVE else None,
+            lease=lambda row: row.lease_token,
         )
         self.store_items: Final = Table[ItemRow](
             lambda row: (row.owner, row.namespace, row.key), owner=lambda row: row.owner
@@ -65,6 +66,8 @@ class Tables:
             thread=lambda row: row.thread_id,
         )
 
+        self.kept: set[str] = set()
+        """Tokens of leases that do not end, since this process executes their runs."""
         self.beside: Final[list[Beside]] = []
         """Told of each thread that is deleted or pruned from now on, as a trigger would be."""
 

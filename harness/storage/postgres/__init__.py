@@ -7,6 +7,7 @@ from harness.database import Database
 from harness.storage.postgres.assistants import PostgresAssistants
 from harness.storage.postgres.crons import PostgresCrons
 from harness.storage.postgres.items import PostgresItems
+from harness.storage.postgres.leases import PostgresLeases
 from harness.storage.postgres.runs import PostgresRuns
 from harness.storage.postgres.threads import PostgresThreads
 
@@ -23,3 +24,4 @@ class PostgresBackend:
         self.runs = PostgresRuns(database)
         self.items = PostgresItems(database)
         self.crons = PostgresCrons(database)
+        self.leases = PostgresLeases(database)

@@ -19,6 +19,7 @@ from harness.models import ThreadHead
 from harness.persistence import PooledSaver, setup_langgraph
 from harness.storage.local import LocalStorage
 from harness.storage.postgres import PostgresBackend
+from harness.storage.postgres.leases import PostgresLeases, current, listen, prolong
 from tests.integration.sql.recorder import Recorder
 
 OWNER = "crowd"
@@ -232,6 +233,22 @@ class Everything:
         await self.raw(gone)
         await call("claim after recount", store.claim(lease_s=60))
 
+    async def leases(self) -> None:
+        """Send every block of leases.sql."""
+        leases, call = PostgresLeases(self.database), self.call
+        assistant = (await self.storage.assistants.create("g", owner=OWNER)).assistant_id
+        thread = (await self.storage.threads.create(owner=OWNER)).thread_id
+        begun, lease = await self.storage.runs.begin(thread, assistant, lease_s=60, owner=OWNER)
+        assert lease is not None
+        async with self.database.connection() as connection:
+            if not self.recorder.explain:  # LISTEN has no plan
+                await listen(connection)
+            await call("prolong", prolong(connection, [lease], 60))
+            await call("current", current(connection, [lease]))
+        await self.storage.runs.update_status(thread, begun.run_id, "interrupted", owner=OWNER)
+        await call("is_stopping", leases.is_stopping(begun.run_id))
+        await call("acknowledge", leases.acknowledge(lease))
+
     async def items(self) -> None:
         """Send every block of items.sql."""
         store, call = self.storage.items, self.call
@@ -302,6 +319,7 @@ class Everything:
         await self.crons()
         await self.runs()
         await self.queue()
+        await self.leases()
 
 
 @asynccontextmanager
