@@ -10,11 +10,30 @@ from typing import Any
 class HarnessError(Exception):
     """The harness failed."""
 
-    def __init__(self, message: str | None = None) -> None:
-        super().__init__(message or (self.__doc__ or "").strip().splitlines()[0])
+    def __init__(self, message: str | None = None, *, public: str | None = None) -> None:
+        super().__init__(message or self._default())
+        self._public = public
 
     def __str__(self) -> str:
         return str(self.args[0])
+
+    @property
+    def public(self) -> str:
+        """What a stranger may read of it: no address, no user, no word of the database's."""
+        return self._public or str(self)
+
+    @classmethod
+    def _default(cls) -> str:
+        return (cls.__doc__ or "").strip().splitlines()[0]
+
+
+class DatabaseFailed(HarnessError):
+    """The database failed."""
+
+    @property
+    def public(self) -> str:
+        """As `HarnessError.public`; the message itself may name the database."""
+        return self._public or self._default()
 
 
 class InvalidInput(HarnessError, ValueError):
@@ -50,19 +69,19 @@ class LeaseLost(HarnessError, RuntimeError):
     """The lease on this run has passed to somebody else or has been given up."""
 
 
-class Overloaded(HarnessError, TimeoutError):
+class Overloaded(DatabaseFailed, TimeoutError):
     """No database connection became free within the pool's timeout."""
 
 
-class OutcomeUnknown(HarnessError, ConnectionError):
+class OutcomeUnknown(DatabaseFailed, ConnectionError):
     """The connection died after a write was sent; it may or may not have been applied."""
 
 
-class DatabaseUnavailable(HarnessError, ConnectionError):
+class DatabaseUnavailable(DatabaseFailed, ConnectionError):
     """The database cannot be reached."""
 
 
-class SchemaMismatch(HarnessError, RuntimeError):
+class SchemaMismatch(DatabaseFailed, RuntimeError):
     """The database's schema is not one that this version of harness can use."""
 
 

@@ -17,7 +17,8 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout
 from harness.config import DatabaseConfig
 from harness.database.conninfo import bounded, named, reason
 from harness.database.liveness import is_stale
-from harness.database.translate import raise_translated
+from harness.database.pooler import loses_prepared_statements
+from harness.database.translate import POOLED, raise_translated
 from harness.database.usage import Usage
 from harness.errors import ConfigError, DatabaseUnavailable, Overloaded
 
@@ -84,6 +85,7 @@ class Connections:
         """Fill the pool; does nothing when it is open already.
 
         Raises:
+            ConfigError: A pooler in between would lose the statements that are to be prepared.
             DatabaseUnavailable: That was not possible within 5 seconds; the message says why.
         """
         async with self._mutex:
@@ -96,6 +98,7 @@ class Connections:
             async with asyncio.timeout(OPEN_TIMEOUT_S):
                 # The pool does not tell why it cannot connect; a connection of our own does.
                 await self._probe()
+                await self._check_pooler()
                 await pool.open(wait=True, timeout=2 * OPEN_TIMEOUT_S)
         except BaseException as exc:
             await pool.close(_CLOSE_FAILED_TIMEOUT_S)
@@ -227,6 +230,11 @@ class Connections:
         return await AsyncConnection.connect(
             named(self._conninfo, name), row_factory=dict_row, **self._options
         )
+
+    async def _check_pooler(self) -> None:
+        prepares = self._config.prepare_threshold is not None
+        if prepares and await loses_prepared_statements(self._conninfo):
+            raise ConfigError(POOLED.message)
 
     async def _learn_clock(self, connection: AsyncConnection[DictRow]) -> None:
         before = datetime.now(UTC)

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Mapping
 from typing import Final
 
+import psycopg
 from pydantic import BaseModel, ValidationError
 
 from harness.errors import (
@@ -16,6 +17,7 @@ from harness.errors import (
     NotFound,
     OutcomeUnknown,
     Overloaded,
+    SchemaMismatch,
 )
 from harness.server.http import Reply
 
@@ -49,7 +51,10 @@ _STATUSES: Final[dict[type[HarnessError], int]] = {
     Overloaded: 503,
     DatabaseUnavailable: 503,
     OutcomeUnknown: 503,
+    SchemaMismatch: 503,
 }
+_PASSES: Final = (Overloaded, DatabaseUnavailable)
+"""What a caller may simply try again; a write of unknown outcome could be done twice."""
 
 
 def reply_to(error: Exception) -> Reply:
@@ -58,8 +63,12 @@ def reply_to(error: Exception) -> Reply:
         return told(error.status, str(error), error.headers)
     for kind, status in _STATUSES.items():
         if isinstance(error, kind):
-            again = status == 503 and kind is not OutcomeUnknown  # that could be done twice
-            return told(status, str(error), {"Retry-After": "1"} if again else {})
+            if status == 503:
+                logger.warning("a request met a fault of the database: %s", error)
+            again = isinstance(error, _PASSES)
+            return told(status, error.public, {"Retry-After": "1"} if again else {})
+    if isinstance(error, psycopg.IntegrityError):
+        return told(409, "the change contradicts what is stored; nothing was written")
     if isinstance(error, ValidationError):
         return told(422, _first_of(error))
     logger.error("a request failed", exc_info=error)

@@ -32,17 +32,18 @@ class Probe:
                 if self._wanted
                 else None
             )
-        if self._asking is None or self._asking.done():
-            self._asking = asyncio.create_task(self._ask())
+        asking = self._asking  # once it is done, another caller may replace it at any time
+        if asking is None or asking.done():
+            asking = self._asking = asyncio.create_task(self._ask())
         # A timeout around it would wait for psycopg, which a frozen database keeps waiting.
-        done, _ = await asyncio.wait({self._asking}, timeout=_TIMEOUT_S)
+        done, _ = await asyncio.wait({asking}, timeout=_TIMEOUT_S)
         if not done:
             return f"the database does not answer within {_TIMEOUT_S:g} s"
-        return self._asking.result()
+        return asking.result()
 
     async def _ask(self) -> str | None:
         try:
             await self._storage.threads.count(owner=ANYBODY)
         except HarnessError as exc:
-            return str(exc)
+            return exc.public
         return None

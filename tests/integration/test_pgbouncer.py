@@ -14,6 +14,7 @@ from psycopg.rows import scalar_row
 
 from harness.config import DatabaseConfig
 from harness.database import Database
+from harness.errors import ConfigError
 from harness.provision.account import server_account
 from harness.schema import RUNTIME_TABLES, SCHEMA
 from harness.schema.migrate import shipped
@@ -155,3 +156,11 @@ async def test_leases_are_kept_and_their_loss_is_found(pooled_url: str) -> None:
             await storage.runs.heartbeat(kept, lease_s=60, owner="ada")
         finally:
             await keeper.close()
+
+
+@pytest.mark.invariant(59)
+async def test_a_pooler_that_loses_prepared_statements_is_refused(pooled_url: str) -> None:
+    """With statements to be prepared it does not open, and says what to set."""
+    for _ in range(3):  # whichever backends the pooler picks
+        with pytest.raises(ConfigError, match="DATABASE_PREPARE_THRESHOLD=none"):
+            await Database(DatabaseConfig(url=pooled_url), name="pooled").open()
