@@ -111,7 +111,7 @@ PROMISES: Final[dict[int, Promise]] = {
         (55, "server", "every parameter and configuration key has its effect or is refused"),
         (56, "server", "a run's context is stored with no checkpoint and shown by no state"),
         (57, "server", "a graph sees the authenticated identity, whatever a config says"),
-        (58, "server", "one user at full throttle delays the others by a bounded amount"),
+        (58, "contract", "one user at full throttle delays the others by a bounded amount"),
         (59, "server", "each database fault has one clear answer, and passes by itself"),
         (61, "server", "what was deleted stays deleted, for late writes too"),
         (62, "langgraph", "with an encrypting serializer nothing lies in plain text"),

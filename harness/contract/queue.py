@@ -1,5 +1,6 @@
 """The run queue: claims, leases, and what happens when a worker is gone."""
 
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import timedelta
 from typing import ClassVar
@@ -25,10 +26,14 @@ HOUR = timedelta(hours=1)
 
 
 async def claimed(
-    storage: FullStorage, *, lease_s: float = 60, owner: str | None = None
+    storage: FullStorage,
+    *,
+    lease_s: float = 60,
+    owner: str | None = None,
+    full: Collection[str] = (),
 ) -> ClaimedRun:
     """Claim a run, which must be there."""
-    claim = await storage.runs.claim(lease_s=lease_s, owner=owner)
+    claim = await storage.runs.claim(lease_s=lease_s, owner=owner, full=full)
     assert claim is not None
     return claim
 
@@ -59,10 +64,67 @@ class RunQueueContract(StorageContract):
         assert await storage.runs.claim(lease_s=60) is None
 
     async def test_oldest_first(self, storage: FullStorage) -> None:
-        """Runs are claimed in the order they were created, across threads and owners."""
-        runs = [await a_run(storage, owner=owner) for owner in (ALICE, BOB, ALICE)]
+        """An owner's runs are claimed in the order they were created, across threads."""
+        runs = [await a_run(storage) for _ in range(3)]
         order = [(await claimed(storage)).run.run_id for _ in runs]
         assert order == [run.run_id for run in runs]
+
+    @pytest.mark.invariant(58)
+    async def test_owners_take_turns(self, storage: FullStorage, probe: Probe) -> None:
+        """Each owner who waits is served once a round, with the oldest run; a lost one counts."""
+        queued = {
+            owner: [(await a_run(storage, owner=owner)).run_id for _ in range(count)]
+            for owner, count in (("mallory", 5), (BOB, 2), (ALICE, 3), ("\U0001f600", 1))
+        }
+        order = [(await claimed(storage)).run for _ in range(11)]
+        for owner, mine in queued.items():
+            assert [run.run_id for run in order if run.metadata["owner"] == owner] == mine
+        for start, end in ((0, 4), (4, 7), (7, 9)):
+            names = [run.metadata["owner"] for run in order[start:end]]
+            assert names == sorted(set(names))
+        await a_run(storage, owner=BOB)
+        for owner in ("mallory", ALICE):
+            await probe.age("runs", HOUR, run_id=queued[owner][0])
+        again = [(await claimed(storage)).run.metadata["owner"] for _ in range(3)]
+        assert again == [ALICE, BOB, "mallory"]  # after mallory, who was the last
+
+    @pytest.mark.invariant(58)
+    async def test_a_new_owner_waits_for_one_run_of_each(self, storage: FullStorage) -> None:
+        """However long the queues are, whoever comes last is served within one round."""
+        for owner in ("m1", "m2", "m3"):
+            await self._many(storage, 8, owner=owner)
+        for _ in range(4):
+            await claimed(storage)
+        await a_run(storage, owner=ALICE)
+        round_of_all = [(await claimed(storage)).run.metadata["owner"] for _ in range(4)]
+        assert sorted(round_of_all) == [ALICE, "m1", "m2", "m3"]
+
+    @pytest.mark.invariant(58)
+    async def test_who_has_enough_is_passed_over(self, storage: FullStorage, probe: Probe) -> None:
+        """Owners named in `full` get nothing, also of lost runs; the others take their turns."""
+        owners = ["a", "b", "c", "d"]
+        for owner in owners:
+            await self._many(storage, 3, owner=owner)
+        lost = await claimed(storage)
+        await probe.age("runs", HOUR, run_id=lost.run.run_id)
+        for full, expected in (
+            (["a", "c"], ["b", "d", "b"]),
+            (["d", "b", "b"], ["c", "a", "c"]),
+            (["nobody"], ["d", "a"]),
+        ):
+            order = [await claimed(storage, full=full) for _ in expected]
+            assert [claim.run.metadata["owner"] for claim in order] == expected
+        assert await storage.runs.claim(lease_s=60, full=owners) is None
+        assert await storage.runs.claim(lease_s=60, owner="d", full=["d"]) is None
+        with pytest.raises(InvalidInput):
+            await storage.runs.claim(lease_s=60, full=[""])
+
+    async def _many(self, storage: FullStorage, count: int, *, owner: str) -> None:
+        assistant = await an_assistant(storage, owner=owner)
+        row = {"assistant_id": assistant.assistant_id, "if_not_exists": "create"}
+        await storage.runs.create_many(
+            [{**row, "thread_id": new_id()} for _ in range(count)], owner=owner
+        )
 
     @pytest.mark.invariant(22)
     async def test_equal_times_are_claimed_by_id(self, storage: FullStorage) -> None:

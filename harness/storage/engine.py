@@ -5,7 +5,7 @@ one into the other, the same for every backend, and documents what each call pro
 An engine answers for atomicity, ownership, order and time.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Protocol
 
 from harness.models import (
@@ -106,7 +106,9 @@ class RunEngine(Protocol):
     async def begin(
         self, new: NewRun, *, lease_s: float, owner: str
     ) -> tuple[Run, Lease | None]: ...
-    async def claim(self, *, lease_s: float, owner: str | None) -> ClaimedRun | None: ...
+    async def claim(
+        self, *, lease_s: float, owner: str | None, full: Collection[str]
+    ) -> ClaimedRun | None: ...
     async def heartbeat(self, lease: Lease, *, lease_s: float, owner: str) -> Lease: ...
     async def hand_back(self, lease: Lease, *, owner: str) -> Run: ...
     async def finish(self, lease: Lease, change: StatusChange, *, owner: str) -> Run: ...

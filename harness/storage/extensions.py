@@ -3,7 +3,7 @@
 The promises of `harness.storage.interface` hold here too.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Literal, Protocol, TypeVar
 
@@ -224,11 +224,20 @@ class RunQueue(Protocol):
             Conflict: The id is taken; or the strategy is `reject`, and the thread is busy.
         """
 
-    async def claim(self, *, lease_s: float, owner: str | None = None) -> ClaimedRun | None:
-        """Take the oldest run that may run now, or one whose lease has run out; None if none may.
+    async def claim(
+        self, *, lease_s: float, owner: str | None = None, full: Collection[str] = ()
+    ) -> ClaimedRun | None:
+        """Take a run that may run now, or one whose lease has run out; None if none may.
 
         A run may run when it is pending, due, first of its thread's queue, and nothing is running
-        on the thread. `owner=None` takes anybody's: a worker serves all owners.
+        on the thread. Owners take turns, in the order of their names, from the one after whom this
+        storage object served last; an owner's oldest run is taken. So nobody waits for more than
+        one run of each other owner, whatever they have queued.
+
+        Args:
+            lease_s: For how many seconds it is the caller's.
+            owner: Whose; None: anybody's, since a worker serves all owners.
+            full: Owners to pass over, who have as many runs as they may at this worker.
         """
 
     async def heartbeat(self, lease: Lease, *, lease_s: float, owner: str) -> Lease:

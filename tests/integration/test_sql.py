@@ -132,7 +132,7 @@ FROM langgraph_server.assistants;
 _ONE_RUN_A_THREAD = """
 INSERT INTO langgraph_server.runs
     (run_id, thread_id, owner, assistant_id, metadata, created_at, due_at, queued_at)
-SELECT gen_random_uuid(), thread_id, 'crowd', gen_random_uuid(), metadata, created_at, created_at,
+SELECT gen_random_uuid(), thread_id, owner, gen_random_uuid(), metadata, created_at, created_at,
        created_at
 FROM langgraph_server.threads;
 UPDATE langgraph_server.threads AS t
@@ -154,6 +154,13 @@ UPDATE langgraph_server.threads AS t SET (next_run_at, next_run_id) = (
 """
 
 
+_A_THREAD_AN_OWNER = """
+INSERT INTO langgraph_server.threads (thread_id, owner)
+SELECT gen_random_uuid(), 'owner ' || to_char(i, 'FM00000') FROM generate_series(1, 10000) AS i
+UNION ALL
+SELECT gen_random_uuid(), 'crowd' FROM generate_series(1, 10000);
+"""
+_OWNER_OF = "SELECT owner FROM langgraph_server.runs WHERE run_id = %s"
 _CROWDS = [10_000, pytest.param(100_000, marks=pytest.mark.slow)]
 """Rows of each resource; what is read row by row is beyond the budget in either."""
 
@@ -198,6 +205,21 @@ async def test_a_long_queue_of_one_thread_costs_no_claim_more(
             await call("finish", runs.finish(first.lease, "success", owner=OWNER))
     assert [one for one in beyond(crowded.recorder, 1) if one.label == "claim"] == []
     assert beyond(crowded.recorder, 2) == []
+
+
+async def test_turns_of_many_owners_cost_no_claim_more(database_url: str) -> None:
+    """With 10,000 owners waiting, and one passed over with 10,000 threads, a claim is in budget."""
+    async with recording(database_url, explain=True) as crowded:
+        call, runs = crowded.call, crowded.storage.runs
+        await crowded.script(_A_THREAD_AN_OWNER + _ONE_RUN_A_THREAD)
+        owners = []
+        for full in ((), ("crowd",), ("crowd", "owner 00002")):
+            for _ in range(3):
+                claimed = await call("claim", runs.claim(lease_s=60, full=full))
+                [row] = await crowded.raw(_OWNER_OF, claimed.run.run_id)
+                owners.append(row["owner"])
+        assert owners == ["crowd", *(f"owner {n:05}" for n in (1, 2, 3, 4, 5, 6, 7, 8))]
+    assert beyond(crowded.recorder, 1) == []
 
 
 def beyond(recorder: Recorder, budgets: int) -> list[Sent]:

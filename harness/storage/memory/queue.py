@@ -1,5 +1,6 @@
 """The run queue, in memory: what workers do to runs, under leases."""
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from uuid import uuid4
 
@@ -17,21 +18,30 @@ class MemoryQueue:
 
     def __init__(self, tables: Tables) -> None:
         self._tables = tables
+        self._after = ""
+        """Whose run was claimed last; the next turn is that of the owner after it."""
 
-    async def claim(self, *, lease_s: float, owner: str | None) -> ClaimedRun | None:
-        """Start the oldest run that may run."""
+    async def claim(
+        self, *, lease_s: float, owner: str | None, full: Collection[str]
+    ) -> ClaimedRun | None:
+        """Start the oldest run that may run, of the owner whose turn it is."""
         now = self._tables.clock.now()
         eligible = (
             self._eligible(active_runs(self._tables, str(thread_id)), now)
             for thread_id in self._tables.runs.groups("active")
         )
         run = min(
-            (run for run in eligible if run is not None and owner in (None, run.owner)),
-            key=age,
+            (
+                run
+                for run in eligible
+                if run is not None and owner in (None, run.owner) and run.owner not in full
+            ),
+            key=lambda run: (run.owner <= self._after, run.owner, *age(run)),
             default=None,
         )
         if run is None:
             return None
+        self._after = run.owner
         lease = self._start(run, now, lease_s)
         return ClaimedRun(run=run_of(run), lease=lease)
 

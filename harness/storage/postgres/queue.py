@@ -1,8 +1,10 @@
 """The run queue, in Postgres: what workers do to runs, under leases."""
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import pairwise
 from typing import Any, Final
 
 from psycopg.errors import UniqueViolation
@@ -11,7 +13,7 @@ from psycopg.rows import scalar_row
 from harness.database import Database
 from harness.errors import InvalidInput, LeaseLost
 from harness.models import ClaimedRun, Lease, Run
-from harness.storage.checks import check_id
+from harness.storage.checks import MAX_OWNER_BYTES, check_id
 from harness.storage.postgres.heads import end_parameters, ends
 from harness.storage.postgres.records import lease as lease_of
 from harness.storage.postgres.records import rows_of, run
@@ -23,6 +25,7 @@ SQL: Final = load("queue")
 CLAIMS: Final = {
     owned: SQL.render(
         "claim",
+        stretches=SQL["stretches"],
         run_owner=SQL["run_of_owner"] if owned else "",
         thread_owner=SQL["thread_of_owner"] if owned else "",
     )
@@ -31,6 +34,8 @@ CLAIMS: Final = {
 """The statements that claim: a run of anybody, or of one owner."""
 FINISHES: Final = ends("is_leased")
 _QUEUED_AT_ONCE: Final = 1_000
+_LAST: Final = chr(sys.maxunicode) * (MAX_OWNER_BYTES // 4 + 1)
+"""Comes after every owner."""
 _RUNS: Final = rows_of(run)
 
 
@@ -42,6 +47,8 @@ class _Answer:
     recount: str | None
     locked_thread: str | None
     locked_run: str | None
+    owner: str
+    """The claimed run's."""
     claimed: ClaimedRun | None
 
 
@@ -50,17 +57,22 @@ class PostgresQueue:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._after = ""
+        """Whose run was claimed last; the next turn is that of the owner after it."""
 
-    async def claim(self, *, lease_s: float, owner: str | None) -> ClaimedRun | None:
-        """Start the oldest run that may run.
+    async def claim(
+        self, *, lease_s: float, owner: str | None, full: Collection[str]
+    ) -> ClaimedRun | None:
+        """Start the oldest run that may run, of the owner whose turn it is.
 
         One statement, mostly. It is sent again when due runs had to be queued first, and when all
         that could be claimed was in somebody else's hands: then it waits its turn.
         """
-        parameters: dict[str, Any] = {"lease": timedelta(seconds=lease_s)}
+        parameters: dict[str, Any] = {"lease": timedelta(seconds=lease_s), "full": list(full)}
         if owner is not None:
             parameters["owner"] = owner
         while True:
+            parameters |= _turns(self._after, full)
             try:
                 [answer] = await self._database.write(
                     CLAIMS[owner is not None], parameters, row_factory=rows_of(_answer)
@@ -69,6 +81,7 @@ class PostgresQueue:
                 await self._recount(key_of(exc))
                 continue
             if answer.claimed is not None:
+                self._after = answer.owner
                 return answer.claimed
             if answer.unqueued:
                 await self._queue_due()
@@ -129,15 +142,34 @@ class PostgresQueue:
             await connection.execute(SQL["recount"], {"thread_id": thread_id})
 
 
+def _turns(after: str, full: Collection[str]) -> dict[str, Any]:
+    """Return the parameters that say whose turn it is: stretches of owners' names, ends excluded."""
+    bounds = ["", *sorted(set(full)), _LAST]
+    behind = after + "\x01"  # nothing lies between: an owner's name has no NUL
+
+    def stretches() -> Iterator[tuple[str, str]]:
+        for above, below in pairwise(bounds):
+            yield max(above, after), below
+        for above, below in pairwise(bounds):
+            yield above, min(below, behind)
+
+    open_ones = [(above, below) for above, below in stretches() if above < below]
+    return {
+        "after": after,
+        "above": [above for above, _ in open_ones],
+        "below": [below for _, below in open_ones],
+    }
+
+
 def _answer(row: Sequence[Any]) -> _Answer:
-    token, leased_until = row[4:6]
+    owner, token, leased_until = row[4:7]
     claimed = None
     if token is not None:
-        started = run(row[6:])
+        started = run(row[7:])
         held = (started.run_id, started.thread_id, token, started.attempt, leased_until)
         claimed = ClaimedRun(run=started, lease=lease_of(held))
     unqueued, recount, locked_thread, locked_run = row[:4]
-    return _Answer(unqueued, recount, locked_thread, locked_run, claimed)
+    return _Answer(unqueued, recount, locked_thread, locked_run, owner, claimed)
 
 
 def _current(lease: Lease, owner: str) -> dict[str, Any]:

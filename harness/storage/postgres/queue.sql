@@ -4,10 +4,15 @@
 run_id::text, thread_id::text, assistant_id::text, status, kwargs::text, metadata::text,
 multitask_strategy, attempt, error, due_at, created_at, updated_at
 
--- The oldest of two: a run whose lease has run out, and the next run of a thread where nothing is
--- running. Rows that somebody has locked are skipped, never waited for: a statement keeps the lock
--- of a row that turned out to be no match after a wait, and would then wait for the next one with
--- it.
+-- Owners take turns, in the order of their names: the next one after `after`, and after the last one
+-- the first again. Of an owner, the older of two: a run whose lease has run out, and the next run of
+-- a thread where nothing is running. Owners in `full` are passed over; `stretches` are what lies
+-- between them, in the order of turns, so that an index leads past all that waits of theirs.
+-- (A stretch is looked into once the one before it gave nothing: LIMIT ends the loop over unnest,
+-- which yields an array's elements in their order. ORDER BY would look into, and lock in, each.)
+--
+-- Rows that somebody has locked are skipped, never waited for: a statement keeps the lock of a row
+-- that turned out to be no match after a wait, and would then wait for the next one with it.
 --
 -- A thread's next_run_id stands on the row that is locked, so it is the newest; the oldest queued run
 -- is found by the snapshot. Where they differ nothing is claimed, and the thread's id is returned for
@@ -17,7 +22,7 @@ multitask_strategy, attempt, error, due_at, created_at, updated_at
 --
 -- Answers with one row: whether there are due runs that no thread knows of yet (then nothing was
 -- claimed); a thread to recount; a thread and a run that could have been claimed, had nobody locked
--- them; and the claimed run.
+-- them; and the claimed run, with its owner.
 -- template: claim
 WITH unqueued AS MATERIALIZED (
     SELECT r.run_id FROM langgraph_server.runs AS r
@@ -25,25 +30,37 @@ WITH unqueued AS MATERIALIZED (
       {run_owner}
     ORDER BY r.due_at LIMIT 1
 ), late AS MATERIALIZED (
-    SELECT r.created_at, r.run_id FROM langgraph_server.runs AS r
-    WHERE r.status = 'running' AND r.leased_until <= now() {run_owner}
-    ORDER BY r.created_at, r.run_id LIMIT 1
+    SELECT r.owner, r.created_at, r.run_id FROM langgraph_server.runs AS r
+    WHERE r.status = 'running' AND r.leased_until <= now()
+      AND r.owner <> ALL (%(full)s::text[]) {run_owner}
+    ORDER BY r.owner <= %(after)s, r.owner, r.created_at, r.run_id LIMIT 1
 ), waiting AS MATERIALIZED (
-    SELECT t.next_run_at, t.next_run_id, t.thread_id FROM langgraph_server.threads AS t
-    WHERE t.next_run_id IS NOT NULL AND t.running_run_id IS NULL {thread_owner}
-    ORDER BY t.next_run_at, t.next_run_id LIMIT 1
+    SELECT first.* FROM {stretches} CROSS JOIN LATERAL (
+        SELECT t.owner, t.next_run_at, t.next_run_id, t.thread_id
+        FROM langgraph_server.threads AS t
+        WHERE t.next_run_id IS NOT NULL AND t.running_run_id IS NULL
+          AND t.owner > stretch.above AND t.owner < stretch.below {thread_owner}
+        ORDER BY t.owner, t.next_run_at, t.next_run_id LIMIT 1
+    ) AS first LIMIT 1
 ), overdue AS MATERIALIZED (
     SELECT r.ctid AS place FROM langgraph_server.runs AS r
-    WHERE r.status = 'running' AND r.leased_until <= now() {run_owner}
+    WHERE r.status = 'running' AND r.leased_until <= now()
+      AND r.owner <> ALL (%(full)s::text[]) {run_owner}
       AND EXISTS (SELECT FROM late) AND NOT EXISTS (SELECT FROM unqueued)
-      AND NOT EXISTS (SELECT FROM waiting, late WHERE (waiting.next_run_at, waiting.next_run_id)
-                                                    < (late.created_at, late.run_id))
-    ORDER BY r.created_at, r.run_id LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED
+      AND NOT EXISTS (
+          SELECT FROM waiting AS w, late AS l
+          WHERE (w.owner <= %(after)s, w.owner, w.next_run_at, w.next_run_id)
+              < (l.owner <= %(after)s, l.owner, l.created_at, l.run_id))
+    ORDER BY r.owner <= %(after)s, r.owner, r.created_at, r.run_id
+    LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED
 ), thread AS MATERIALIZED (
-    SELECT t.thread_id, t.next_run_id FROM langgraph_server.threads AS t
-    WHERE t.next_run_id IS NOT NULL AND t.running_run_id IS NULL {thread_owner}
-      AND NOT EXISTS (SELECT FROM overdue) AND NOT EXISTS (SELECT FROM unqueued)
-    ORDER BY t.next_run_at, t.next_run_id LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED
+    SELECT first.* FROM {stretches} CROSS JOIN LATERAL (
+        SELECT t.thread_id, t.next_run_id FROM langgraph_server.threads AS t
+        WHERE t.next_run_id IS NOT NULL AND t.running_run_id IS NULL
+          AND t.owner > stretch.above AND t.owner < stretch.below {thread_owner}
+          AND NOT EXISTS (SELECT FROM overdue) AND NOT EXISTS (SELECT FROM unqueued)
+        ORDER BY t.owner, t.next_run_at, t.next_run_id LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED
+    ) AS first LIMIT 1
 ), head AS (
     SELECT oldest.run_id, oldest.place FROM thread CROSS JOIN LATERAL (
         SELECT r.run_id, r.ctid AS place FROM langgraph_server.runs AS r
@@ -70,8 +87,11 @@ SELECT EXISTS (SELECT FROM unqueued),
        CASE WHEN run.run_id IS NULL THEN (SELECT thread_id::text FROM thread) END,
        CASE WHEN run.run_id IS NULL THEN (SELECT thread_id::text FROM waiting) END,
        CASE WHEN run.run_id IS NULL THEN (SELECT run_id::text FROM late) END,
-       run.lease_token::text, run.leased_until, {run_columns}
+       run.owner, run.lease_token::text, run.leased_until, {run_columns}
 FROM (SELECT) AS always LEFT JOIN run ON true
+
+-- fragment: stretches
+unnest(%(above)s::text[], %(below)s::text[]) AS stretch (above, below)
 
 -- fragment: run_columns
 run.run_id::text, run.thread_id::text, run.assistant_id::text, run.status, run.kwargs::text,

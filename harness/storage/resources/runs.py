@@ -1,7 +1,7 @@
 """Runs: from arguments to requests."""
 
 import builtins
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from harness.errors import InvalidInput
 from harness.models import (
@@ -191,10 +191,14 @@ class Runs:
         )
         return await self._engine.begin(new, lease_s=_lease_s(lease_s), owner=owner)
 
-    async def claim(self, *, lease_s: float, owner: str | None = None) -> ClaimedRun | None:
-        """Take the oldest run that may run now."""
+    async def claim(
+        self, *, lease_s: float, owner: str | None = None, full: Collection[str] = ()
+    ) -> ClaimedRun | None:
+        """Take a run that may run now."""
         return await self._engine.claim(
-            lease_s=_lease_s(lease_s), owner=None if owner is None else check_owner(owner)
+            lease_s=_lease_s(lease_s),
+            owner=None if owner is None else check_owner(owner),
+            full=frozenset(check_owner(one) for one in full),
         )
 
     async def heartbeat(self, lease: Lease, *, lease_s: float, owner: str) -> Lease:

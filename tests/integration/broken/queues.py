@@ -1,13 +1,13 @@
-"""Faults of runs and crons: promises 26, 27, 33, 35 and 36."""
+"""Faults of runs and crons: promises 26, 27, 33, 35, 36 and 58."""
 # ruff: noqa: D102 -- a class says what is wrong with it; the methods are the engine's
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Final
 
-from harness.models import Cron, CronFiring, Lease, Run
+from harness.models import ClaimedRun, Cron, CronFiring, Lease, Run
 from harness.storage.memory.crons import MemoryCrons
 from harness.storage.memory.rows import RunRow
 from harness.storage.memory.runs import MemoryRuns
@@ -70,6 +70,25 @@ class RejectOverlooksPendingRuns(MemoryRuns):
             for row in rows
         ]
         return await super().insert(idle, owner=owner)
+
+
+class OneOwnerIsAlwaysFirst(MemoryRuns):
+    """Whoever comes first by name is served as long as they have anything queued."""
+
+    async def claim(
+        self, *, lease_s: float, owner: str | None, full: Collection[str]
+    ) -> ClaimedRun | None:
+        self._after = ""
+        return await super().claim(lease_s=lease_s, owner=owner, full=full)
+
+
+class NobodyIsPassedOver(MemoryRuns):
+    """Whoever has all the runs that they may have gets another."""
+
+    async def claim(
+        self, *, lease_s: float, owner: str | None, full: Collection[str]
+    ) -> ClaimedRun | None:
+        return await super().claim(lease_s=lease_s, owner=owner, full=())
 
 
 class ThreadIdIsRequired(MemoryCrons):
@@ -158,4 +177,6 @@ FAULTS: Final[Sequence[Fault]] = (
     of_engine(35, crons=SchedulersFireTwice),
     of_engine(36, crons=WeekdaysBeginOnMonday),
     of_engine(36, crons=TimezonesAreIgnored),
+    of_engine(58, runs=OneOwnerIsAlwaysFirst),
+    of_engine(58, runs=NobodyIsPassedOver),
 )

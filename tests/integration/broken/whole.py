@@ -2,7 +2,7 @@
 # ruff: noqa: D102 -- a class says what is wrong with it; the methods are the engine's
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Final
@@ -38,19 +38,19 @@ class TiesAreInTheOrderOfTheTable(MemoryThreads):
 class QueuesIgnoreIds(MemoryRuns):
     """Runs of one moment are claimed last in, first out."""
 
-    async def claim(self, *, lease_s: float, owner: str | None) -> Any:
+    async def claim(self, *, lease_s: float, owner: str | None, full: Collection[str]) -> Any:
         rows = list(self._tables.runs)
         for row in sorted(rows, key=lambda row: row.run_id, reverse=True):
             if row.status == "pending":
                 for other in rows:
                     if other is not row and other.status == "pending":
                         self._tables.runs.change(other, status="timeout")
-                claim = await super().claim(lease_s=lease_s, owner=owner)
+                claim = await super().claim(lease_s=lease_s, owner=owner, full=full)
                 for other in rows:
                     if other.status == "timeout":
                         self._tables.runs.change(other, status="pending")
                 return claim
-        return await super().claim(lease_s=lease_s, owner=owner)
+        return await super().claim(lease_s=lease_s, owner=owner, full=full)
 
 
 class CountStopsAtAPage(MemoryThreads):
