@@ -12,6 +12,7 @@ from harness.config.address import check_url, redact
 from harness.config.environment import Environment
 from harness.errors import ConfigError
 
+_MAX_S = 86_400
 Provisioner = Literal["embedded", "container"]
 
 
@@ -30,6 +31,11 @@ class DatabaseConfig:
     """Seconds a caller queues for a connection before `Overloaded`."""
     prepare_threshold: int | None = 5
     """Executions after which psycopg prepares a statement; None behind a transaction pooler."""
+    statement_timeout_s: float | None = 30.0
+    """Seconds after which the server gives a statement up; None: never. Behind a transaction
+    pooler (`prepare_threshold=None`) connections keep no settings: set it for the role there."""
+    connections_per_owner: int | None = None
+    """Connections that one owner's requests and runs have at most; None: as many as there are."""
     required: bool = False
     """Raise `DatabaseUnavailable` at start instead of falling back to memory."""
 
@@ -47,6 +53,15 @@ class DatabaseConfig:
                 "DATABASE_POOL_TIMEOUT_S must be a number of seconds above 0, "
                 f"not {self.pool_timeout_s}"
             )
+        if self.statement_timeout_s is not None and not 0 < self.statement_timeout_s <= _MAX_S:
+            raise ConfigError(
+                "DATABASE_STATEMENT_TIMEOUT_S must be seconds above 0, at most a day, or none, "
+                f"not {self.statement_timeout_s}"
+            )
+        if self.connections_per_owner is not None and self.connections_per_owner < 1:
+            raise ConfigError(
+                f"connections_per_owner must be 1 or more, not {self.connections_per_owner}"
+            )
         if self.prepare_threshold is not None and self.prepare_threshold < 0:
             raise ConfigError(
                 f"DATABASE_PREPARE_THRESHOLD must be 0 or more, or none, "
@@ -59,6 +74,11 @@ class DatabaseConfig:
         return self.url is not None
 
     @property
+    def session_timeout_s(self) -> float | None:
+        """What each connection bounds its statements by; None: by nothing of ours."""
+        return None if self.prepare_threshold is None else self.statement_timeout_s
+
+    @property
     def safe_url(self) -> str:
         """The connection string without its password, for messages and records."""
         return redact(self.url) if self.url else ""
@@ -68,6 +88,7 @@ class DatabaseConfig:
         """Read `DATABASE_*`; an empty variable counts as unset."""
         env = Environment(environ)
         threshold = env.text("DATABASE_PREPARE_THRESHOLD")
+        timeout = env.text("DATABASE_STATEMENT_TIMEOUT_S")
         default = cls()
         return cls(
             url=env.text("DATABASE_URL"),
@@ -78,6 +99,11 @@ class DatabaseConfig:
                 None
                 if threshold is not None and threshold.lower() == "none"
                 else env.integer("DATABASE_PREPARE_THRESHOLD", default.prepare_threshold or 0)
+            ),
+            statement_timeout_s=(
+                None
+                if timeout is not None and timeout.lower() == "none"
+                else env.number("DATABASE_STATEMENT_TIMEOUT_S", default.statement_timeout_s or 0)
             ),
             required=env.flag("DATABASE_REQUIRED"),
         )

@@ -11,6 +11,18 @@ from harness.config.environment import Environment
 from harness.errors import ConfigError
 
 _LEAST_SECRET_BYTES = 32
+_COUNTS = (
+    "max_body_bytes",
+    "max_streams",
+    "concurrency",
+    "max_recursion_limit",
+    "max_filter_terms",
+    "max_answer_bytes",
+    "max_event_bytes",
+    "max_unwritten",
+    "max_unwritten_bytes",
+)
+"""Settings that are whole numbers; each is read from `HARNESS_` and its name in capitals."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +52,22 @@ class ServerConfig:
     """Open event streams: each holds a thread of the HTTP server, which has 256."""
     concurrency: int = 20
     """Runs that are executed at the same time; 0: none, other processes execute them."""
+    owner_share: float = 0.5
+    """Part of the places for runs, of the streams, of the database's connections and of the kept
+    events that one owner has at most, and one of each at least. Without authentication there is
+    one owner, who has all."""
+    max_recursion_limit: int = 10_007
+    """Supersteps that a run may ask for; the default is LangGraph's own."""
+    max_filter_terms: int = 1_000
+    """Names, and elements of lists, in all that a search is asked for together."""
+    max_answer_bytes: int = 64 * 2**20
+    """The largest answer that is not a stream."""
+    max_event_bytes: int = 256 * 2**20
+    """What is kept of events for those who read along or come back, in all."""
+    max_unwritten: int = 32
+    """Checkpoints of a run that wait to be written before the run waits for them."""
+    max_unwritten_bytes: int = 32 * 2**20
+    """What they may hold together."""
     lease_s: float = 30.0
     """After which a run whose process has died is taken up by another."""
     heartbeat_s: float = 5.0
@@ -51,9 +79,12 @@ class ServerConfig:
         """Check every value before anything is opened."""
         if not 0 <= self.port < 2**16:
             raise ConfigError(f"the port must lie between 0 and 65535, not at {self.port}")
-        for name, least in (("max_body_bytes", 1), ("max_streams", 1), ("concurrency", 0)):
+        for name in _COUNTS:
+            least = 0 if name == "concurrency" else 1
             if getattr(self, name) < least:
                 raise ConfigError(f"{name} must be {least} or more, not {getattr(self, name)}")
+        if not 0 < self.owner_share <= 1:
+            raise ConfigError(f"owner_share must be above 0 and at most 1, not {self.owner_share}")
         for name in ("lease_s", "heartbeat_s", "grace_s"):
             if not 0 < getattr(self, name) < math.inf:
                 raise ConfigError(f"{name} must be seconds above 0, not {getattr(self, name)}")
@@ -72,6 +103,10 @@ class ServerConfig:
         """Whether callers must show a token."""
         return self.jwt_secret is not None or self.jwt_public_key is not None
 
+    def share_of(self, total: int) -> int:
+        """Return how many of so many one owner may have."""
+        return max(int(total * self.owner_share), 1) if self.authenticates else total
+
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None, **given: object) -> Self:
         """Read `HARNESS_*`; what is given otherwise, and is not None, comes first."""
@@ -82,9 +117,11 @@ class ServerConfig:
             "jwt_secret": env.text("HARNESS_JWT_SECRET"),
             "jwt_public_key": key and key.replace("\\n", "\n"),
             "jwt_audience": env.text("HARNESS_JWT_AUDIENCE"),
-            "max_body_bytes": env.integer("HARNESS_MAX_BODY_BYTES", default.max_body_bytes),
-            "max_streams": env.integer("HARNESS_MAX_STREAMS", default.max_streams),
-            "concurrency": env.integer("HARNESS_CONCURRENCY", default.concurrency),
+            **{
+                name: env.integer(f"HARNESS_{name.upper()}", getattr(default, name))
+                for name in _COUNTS
+            },
+            "owner_share": env.number("HARNESS_OWNER_SHARE", default.owner_share),
             "lease_s": env.number("HARNESS_LEASE_S", default.lease_s),
             "heartbeat_s": env.number("HARNESS_HEARTBEAT_S", default.heartbeat_s),
             "grace_s": env.number("HARNESS_GRACE_S", default.grace_s),

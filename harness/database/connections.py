@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from math import ceil
 from time import monotonic
 from typing import Any, Final
 
@@ -16,6 +17,7 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from harness.config import DatabaseConfig
 from harness.database.conninfo import bounded, named, reason
+from harness.database.gate import Gate, beneficiary
 from harness.database.liveness import is_stale
 from harness.database.pooler import loses_prepared_statements
 from harness.database.translate import POOLED, raise_translated
@@ -69,6 +71,8 @@ class Connections:
         self._failure: str | None = None
         self._reviver: asyncio.Task[None] | None = None
         self.clock_offset = timedelta()
+        share = config.connections_per_owner
+        self._gate = None if share is None else Gate(config.pool_max_size, share)
 
     @property
     def pool(self) -> Pool:
@@ -117,7 +121,7 @@ class Connections:
             min_size=self._config.pool_min_size,
             max_size=self._config.pool_max_size,
             open=False,
-            configure=self._learn_clock,
+            configure=self._prepare,
             name=self._name,
             timeout=self._config.pool_timeout_s,
             # Give up at once and let `_revive` see to it: the pool's own back-off doubles up to
@@ -153,10 +157,10 @@ class Connections:
         if hold is not None and hold.of is self and not hold.is_over:
             yield hold.connection
             return
-        pool = self.pool
+        pool, owner = self.pool, beneficiary()
         self.usage.asked()
         try:
-            connection = await self._take(pool)
+            connection = await self._take(pool, owner)
         except BaseException:
             self.usage.gave_up()
             raise
@@ -165,25 +169,48 @@ class Connections:
             yield connection
         finally:
             self.usage.given()
-            await self._take_back(pool, connection)
+            try:
+                await self._take_back(pool, connection)
+            finally:
+                self._leave(owner)
 
-    async def _take(self, pool: Pool) -> AsyncConnection[DictRow]:
+    async def _take(self, pool: Pool, owner: str) -> AsyncConnection[DictRow]:
+        """Return a connection, and be inside the gate."""
         deadline = monotonic() + self._config.pool_timeout_s
+        if self._gate is not None:
+            try:
+                await self._gate.enter(owner, self._config.pool_timeout_s)
+            except TimeoutError as exc:
+                raise self._none_free() from exc
         try:
-            connection = await pool.getconn()
+            return await self._live(pool, deadline)
+        except BaseException:
+            self._leave(owner)
+            raise
+
+    def _leave(self, owner: str) -> None:
+        if self._gate is not None:
+            self._gate.leave(owner)
+
+    async def _live(self, pool: Pool, deadline: float) -> AsyncConnection[DictRow]:
+        try:
+            connection = await pool.getconn(max(deadline - monotonic(), 0.0))
             while is_stale(connection):
                 await connection.close()
                 await asyncio.shield(pool.putconn(connection))
                 connection = await pool.getconn(deadline - monotonic())
         except PoolTimeout as exc:
-            if self._failure is not None and not self.usage.in_use:
-                raise self.unavailable(self._failure) from exc
-            raise Overloaded(
-                f"no database connection became free within {self._config.pool_timeout_s:g} s"
-            ) from exc
+            raise self._none_free() from exc
         except psycopg.Error as exc:
             raise_translated(exc)
         return connection
+
+    def _none_free(self) -> DatabaseUnavailable | Overloaded:
+        if self._failure is not None and not self.usage.in_use:
+            return self.unavailable(self._failure)
+        return Overloaded(
+            f"no database connection became free within {self._config.pool_timeout_s:g} s"
+        )
 
     @contextmanager
     def hold(self, connection: AsyncConnection[DictRow]) -> Iterator[None]:
@@ -236,13 +263,16 @@ class Connections:
         if prepares and await loses_prepared_statements(self._conninfo):
             raise ConfigError(POOLED.message)
 
-    async def _learn_clock(self, connection: AsyncConnection[DictRow]) -> None:
+    async def _prepare(self, connection: AsyncConnection[DictRow]) -> None:
+        """Bound how long a statement takes on a new connection, and learn the server's time."""
         before = datetime.now(UTC)
         cursor = await connection.execute("SELECT clock_timestamp() AS now")
         row = await cursor.fetchone()
         after = datetime.now(UTC)
         if row is not None:
             self.clock_offset = row["now"] - (before + (after - before) / 2)
+        if (timeout_s := self._config.session_timeout_s) is not None:
+            await bound_statements(connection, timeout_s)
         self._failure = None
 
     async def _connect_failed(self, pool: AsyncConnectionPool[Any]) -> None:
@@ -261,6 +291,18 @@ class Connections:
             else:
                 await pool.check()  # makes it grow again
             await asyncio.sleep(_RETRY_S)
+
+
+async def bound_statements(connection: AsyncConnection[DictRow], timeout_s: float) -> None:
+    """Have the server give up whatever takes longer; 0: nothing.
+
+    A bound that the connection string or the role's own settings give comes first.
+    """
+    await connection.execute(
+        "SELECT set_config('statement_timeout', %(ms)s, false)"
+        " WHERE %(ms)s = '0' OR current_setting('statement_timeout') = '0'",
+        {"ms": str(ceil(1_000 * timeout_s))},
+    )
 
 
 def _has_waiting(pool: AsyncConnectionPool[Any]) -> bool:

@@ -13,7 +13,7 @@ from psycopg.pq import TransactionStatus
 from psycopg.rows import AsyncRowFactory, DictRow, dict_row
 
 from harness.config import DatabaseConfig
-from harness.database.connections import Connections, Pool
+from harness.database.connections import Connections, Pool, bound_statements
 from harness.database.conninfo import reason
 from harness.database.liveness import has_died
 from harness.database.patience import step_aside
@@ -211,8 +211,14 @@ class Database:
             attempt += 1
 
     @asynccontextmanager
-    async def connection(self) -> AsyncIterator[AsyncConnection[DictRow]]:
+    async def connection(
+        self, *, unhurried: bool = False
+    ) -> AsyncIterator[AsyncConnection[DictRow]]:
         """Lend a connection to who sends SQL of its own, such as LangGraph's saver.
+
+        Args:
+            unhurried: Whether statements may take as long as they do, such as those that make
+                indexes of large tables.
 
         Raises:
             OutcomeUnknown: It died; what was sent last may or may not have been applied.
@@ -220,9 +226,15 @@ class Database:
             Overloaded: None became free in time; nothing was sent.
             psycopg.IntegrityError: For the caller to interpret; nothing was written.
         """
+        timeout_s = self.config.session_timeout_s if unhurried else None
         async with self._connections.lend() as connection:
             try:
-                yield connection
+                if timeout_s is None:
+                    yield connection
+                else:
+                    await bound_statements(connection, 0)
+                    yield connection
+                    await bound_statements(connection, timeout_s)
             except psycopg.Error as exc:
                 if has_died(connection, exc):
                     raise OutcomeUnknown(

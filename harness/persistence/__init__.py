@@ -7,12 +7,15 @@ from harness.persistence.owner import current_owner, owner_scope
 from harness.persistence.saver import PooledSaver
 from harness.persistence.setup import setup_langgraph
 from harness.persistence.store import AgentStore
+from harness.persistence.unwritten import Unwritten, WaitsForRoom
 from harness.persistence.writing import hold_thread, write_alone
 
 __all__ = [
     "AgentStore",
     "Fence",
     "PooledSaver",
+    "Unwritten",
+    "WaitsForRoom",
     "current_owner",
     "fenced",
     "forget_run",

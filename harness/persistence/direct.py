@@ -32,6 +32,7 @@ from psycopg.types.json import Jsonb
 from harness.database.connections import Pool
 from harness.errors import InvalidInput, NotFound
 from harness.persistence.fence import Fence, current_fence
+from harness.persistence.unwritten import note_size
 from harness.storage.checks import check_id
 from harness.storage.postgres.sql import load
 
@@ -241,6 +242,7 @@ class DirectSaver(AsyncPostgresSaver):
         """Serialise here, or in a thread where a channel was large the last time."""
         here = self._large.isdisjoint(channels)
         rows = dump() if here else await asyncio.to_thread(dump)
+        note_size(sum(len(row[-1] or b"") for row in rows))
         self._large.difference_update(channels)
         self._large.update(
             channel

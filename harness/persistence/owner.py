@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
+from harness.database import on_behalf_of
 from harness.errors import NoOwner
 from harness.storage.checks import check_owner
 
@@ -13,6 +14,8 @@ _owner: ContextVar[str] = ContextVar("harness_owner")
 @contextmanager
 def owner_scope(owner: str) -> Iterator[None]:
     """Say who owns what is stored in this block and in the tasks that it starts.
+
+    The database's connections are taken for that owner, too.
 
     ```python
     with owner_scope("ada"):
@@ -27,7 +30,8 @@ def owner_scope(owner: str) -> Iterator[None]:
     """
     token = _owner.set(check_owner(owner))
     try:
-        yield
+        with on_behalf_of(owner):
+            yield
     finally:
         _owner.reset(token)
 

@@ -22,6 +22,7 @@ from harness.database import Database
 from harness.errors import DatabaseUnavailable, InvalidInput, OutcomeUnknown
 from harness.persistence.direct import DirectSaver
 from harness.persistence.fence import current_fence
+from harness.persistence.unwritten import counted
 from harness.storage.postgres.checkpoints import copy_thread, shorten_thread, threads_of_runs
 from harness.storage.retention import not_of
 
@@ -164,7 +165,8 @@ class PooledSaver(DirectSaver):
             DatabaseUnavailable: There is none to be had; nothing was written.
             Overloaded: No connection became free in time; nothing was written.
         """
-        return await super().aput(_named(config), checkpoint, metadata, new_versions)
+        with counted(config, checkpoint):
+            return await super().aput(_named(config), checkpoint, metadata, new_versions)
 
     async def aput_writes(
         self,
@@ -174,7 +176,8 @@ class PooledSaver(DirectSaver):
         task_path: str = "",
     ) -> None:
         """Store what a task wrote, all or nothing; raises as `aput` does."""
-        await super().aput_writes(_named(config), writes, task_id, task_path)
+        with counted(config):
+            await super().aput_writes(_named(config), writes, task_id, task_path)
 
     async def adelete_thread(self, thread_id: str) -> None:
         """Delete a thread's checkpoints, blobs and writes; raises as `aput` does."""

@@ -139,7 +139,7 @@ async def _set_up_if_free(database: Database, holder: AsyncConnection[DictRow]) 
         if row is None or not row["locked"]:
             return False
         if not await _is_complete(database):
-            async with database.connection() as connection:
+            async with database.connection(unhurried=True) as connection:
                 await AsyncPostgresSaver(connection).setup()
                 await AsyncPostgresStore(connection).setup()
             await _finish(database)

@@ -112,6 +112,7 @@ async def _apply_next(
     async with connection.transaction():
         # What the lock's last owner committed must be visible, whatever the server's default is.
         await connection.execute("SET TRANSACTION ISOLATION LEVEL READ COMMITTED")
+        await connection.execute("SET LOCAL statement_timeout = 0")
         if await _lock(connection):
             missing = _missing(await _applied(connection), wanted)
             if missing:

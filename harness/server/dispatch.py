@@ -13,11 +13,13 @@ from urllib.parse import unquote, unquote_plus
 
 import orjson
 
+from harness.database import on_behalf_of
 from harness.errors import InvalidInput
 from harness.server.auth import ANYBODY, Authenticator
 from harness.server.encoding import encode
 from harness.server.failures import HttpError, reply_to, told
 from harness.server.http import Call, Nothing, Reply, Route, Schema, StreamReply
+from harness.server.limits import check_limits
 from harness.server.services import Services
 from harness.storage.values import INT_MAX, INT_MIN
 
@@ -58,7 +60,8 @@ class Dispatcher:
         try:
             if not route.is_open:
                 owner = self._authenticator.owner_of(raw.headers)
-            reply = await route.handler(self._call(route, raw, owner))
+            with on_behalf_of(owner):
+                reply = self._sized(await route.handler(self._call(route, raw, owner)))
         except Exception as exc:  # noqa: BLE001 -- each is turned into a reply, the unknown logged
             reply = reply_to(exc)
         self._note(
@@ -122,7 +125,28 @@ class Dispatcher:
         if len(given) > self._services.config.max_body_bytes:
             most = self._services.config.max_body_bytes
             raise HttpError(413, f"the body is larger than {most} bytes")
-        return kind.model_validate(_document(given), strict=True)
+        document = _document(given)
+        check_limits(document, self._services.config, is_search=kind.is_search)
+        return kind.model_validate(document, strict=True)
+
+    def _sized(self, reply: Reply | StreamReply) -> Reply | StreamReply:
+        """Return an answer as text.
+
+        Raises:
+            HttpError: 422, it is too large.
+        """
+        if isinstance(reply, StreamReply) or reply.status == HTTPStatus.NO_CONTENT:
+            return reply
+        text, headers = reply.body, reply.headers
+        if not isinstance(text, str) or "Content-Type" not in headers:
+            text, headers = encode(text), {**headers, "Content-Type": "application/json"}
+        most = self._services.config.max_answer_bytes
+        if len(text) > most:  # characters are bytes at least
+            raise HttpError(
+                422,
+                f"the answer is larger than {most} bytes: ask for fewer (limit) or less (select)",
+            )
+        return Reply(body=text, status=reply.status, headers=headers)
 
 
 def _document(body: bytes) -> Any:

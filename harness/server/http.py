@@ -6,7 +6,17 @@ import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from typing import TYPE_CHECKING, Any, Final, Generic, Literal, TypeVar, get_args, get_type_hints
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    ClassVar,
+    Final,
+    Generic,
+    Literal,
+    TypeVar,
+    get_args,
+    get_type_hints,
+)
 
 from pydantic import BaseModel, ConfigDict
 
@@ -23,6 +33,8 @@ class Schema(BaseModel):
     """A body or a query: unknown fields are ignored, as the official server does."""
 
     model_config = ConfigDict(extra="ignore", strict=False)
+    is_search: ClassVar[bool] = False
+    """Whether it says what to look for: then `max_filter_terms` bounds all that it holds."""
 
 
 class Nothing(Schema):

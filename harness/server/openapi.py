@@ -178,6 +178,8 @@ def _may_fail(route: Route, *, authenticates: bool) -> set[int]:
     statuses = set() if route.is_open else {503}
     if authenticates and not route.is_open:
         statuses.add(401)
+        if StreamReply in {answers := get_type_hints(route.handler)["return"], *get_args(answers)}:
+            statuses.add(429)
     if takes_body:
         statuses.add(413)
     if takes_body or takes_query or PARAMETER.search(route.path):

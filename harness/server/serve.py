@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from threading import Thread
 from types import FrameType
@@ -141,7 +142,11 @@ class _Server:
         await shutdown_database()
 
     async def _open(self) -> Services:
-        await initialize_database(self._database)
+        share = self._config.share_of(self._database.pool_max_size)
+        bounds_owners = share < self._database.pool_max_size
+        await initialize_database(
+            replace(self._database, connections_per_owner=share if bounds_owners else None)
+        )
         storage, checkpointer, store = get_storage(), get_checkpointer(), get_store()
         if checkpointer is None or store is None:
             raise ConfigError("there is no persistence")

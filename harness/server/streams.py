@@ -8,6 +8,7 @@ from typing import Final
 from harness.config import ServerConfig
 from harness.server.failures import HttpError
 from harness.server.metrics import Metrics
+from harness.server.shares import Shares
 
 _LEAST_PATIENCE_S: Final = 2.0
 
@@ -25,26 +26,35 @@ class Streams:
 
     def __init__(self, config: ServerConfig, metrics: Metrics) -> None:
         self._most, self.heartbeat_s = config.max_streams, config.heartbeat_s
+        self._shares = Shares(config.share_of(config.max_streams))
         self._open: set[Slot] = set()
         self._none = asyncio.Event()
         self._gauge = metrics.streams
 
-    def reserve(self) -> "Slot":
-        """Take room for one stream.
+    def reserve(self, owner: str) -> "Slot":
+        """Take room for one stream of an owner.
 
         Raises:
-            HttpError: 503, there is none.
+            HttpError: 503, there is none; 429, the owner has as many as one may.
         """
+        again = {"Retry-After": "1"}
         if len(self._open) >= self._most:
-            raise HttpError(503, f"{self._most} streams are open already", {"Retry-After": "1"})
-        slot = Slot(self)
+            raise HttpError(503, f"{self._most} streams are open already", again)
+        if self._shares.is_full(owner):
+            raise HttpError(
+                429, f"you have {self._shares.most} streams open already: close one", again
+            )
+        slot = Slot(self, owner)
         self._open.add(slot)
+        self._shares.take(owner)
         self._gauge.set(len(self._open))
         return slot
 
     def release(self, slot: "Slot") -> None:
         """Take room back; once is enough."""
-        self._open.discard(slot)
+        if slot in self._open:
+            self._open.discard(slot)
+            self._shares.give(slot.owner)
         if not self._open:
             self._none.set()
         self._gauge.set(len(self._open))
@@ -59,8 +69,8 @@ class Streams:
 class Slot:
     """Room for one stream."""
 
-    def __init__(self, streams: Streams) -> None:
-        self._streams = streams
+    def __init__(self, streams: Streams, owner: str) -> None:
+        self._streams, self.owner = streams, owner
 
     def release(self) -> None:
         """Give it back."""

@@ -11,11 +11,15 @@ operators. One rule treats absence: a key that is not there is null.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from itertools import islice
+from typing import Any, Final, Literal, get_args
 
 from harness.errors import InvalidInput
 from harness.models import Json
 from harness.storage.values import canonical_object
+
+MAX_CONDITIONS: Final = 1_000
+"""Each is a part of the statement, which the database plans anew."""
 
 Operator = Literal["$eq", "$ne", "$gt", "$gte", "$lt", "$lte"]
 
@@ -33,9 +37,14 @@ def parse_filter(filter: Mapping[str, Any] | None) -> tuple[Condition, ...]:  # 
     """Return the conditions of a filter, all of which must hold.
 
     Raises:
-        InvalidInput: An operator is unknown, stands among keys, or cannot compare its operand.
+        InvalidInput: An operator is unknown, stands among keys, or cannot compare its operand; or
+            there are too many conditions.
     """
-    return tuple(_conditions((), canonical_object(filter, "filter")))
+    conditions = _conditions((), canonical_object(filter, "filter"))
+    found = tuple(islice(conditions, MAX_CONDITIONS + 1))
+    if len(found) > MAX_CONDITIONS:
+        raise InvalidInput(f"filter: there are more than {MAX_CONDITIONS} conditions")
+    return found
 
 
 def _conditions(path: tuple[str, ...], wanted: Json) -> Iterator[Condition]:

@@ -238,6 +238,7 @@ async def test_who_stood_still_writes_nothing(bench: Bench) -> None:
         Graphs(SERVED, bench.saver, AgentStore(bench.storage)),
         bench.saver,
         Channel(run.thread_id, run.run_id, resumable=False),
+        limits=ServerConfig(),
         lease_s=60,
         claimed_at_s=time.monotonic() - 60,
     )

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 import pytest
 
 from harness.errors import InvalidInput
-from harness.server.execution import broker as brokers
 from harness.server.execution import channel as channels
 from harness.server.execution.broker import Broker
 from harness.server.execution.channel import Channel, Lagged, key_of
@@ -18,14 +17,24 @@ DONE = Outcome(status="success")
 @pytest.fixture
 def broker() -> Iterator[Broker]:
     """A broker, closed afterwards."""
-    broker = Broker()
+    broker = Broker(max_bytes=2**20, max_bytes_of_owner=2**20, max_threads_of_owner=10)
     yield broker
     broker.close()
 
 
-def opened(broker: Broker, run_id: str = "run", *, resumable: bool = False) -> Channel:
+@pytest.fixture
+def small() -> Iterator[Broker]:
+    """A broker that keeps little."""
+    broker = Broker(max_bytes=300, max_bytes_of_owner=200, max_threads_of_owner=2)
+    yield broker
+    broker.close()
+
+
+def opened(
+    broker: Broker, run_id: str = "run", *, resumable: bool = False, owner: str = "ada"
+) -> Channel:
     """Return the channel of a run."""
-    return broker.open("thread", run_id, resumable=resumable)
+    return broker.open("thread", run_id, resumable=resumable, owner=owner)
 
 
 async def names(channel: Channel, after: str | None = None) -> list[str]:
@@ -143,7 +152,7 @@ async def test_a_quick_reader_misses_nothing(
     """However much is said at once: the run lets it catch up, also if it has not begun to read."""
     monkeypatch.setattr(channels, "MAX_CHANNEL_BYTES", 100)
     channel = opened(broker)
-    with broker.following("thread") as thread:
+    with broker.following("thread", owner="ada") as thread:
         readers = (channel.read(), thread.read(thread.newest))
 
         async def take(reader: channels.Reader) -> list[str]:
@@ -191,14 +200,57 @@ async def test_only_resumable_channels_are_kept(broker: Broker) -> None:
     assert kept.ended
 
 
-async def test_kept_channels_are_bounded(broker: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What ended first goes first."""
-    monkeypatch.setattr(brokers, "MAX_KEPT_BYTES", 100)
-    for run_id in ("old", "new"):
-        opened(broker, run_id, resumable=True).publish("event", "x" * 70)
-        broker.end(run_id)
-    assert broker.find("old") is None
-    assert broker.find("new") is not None
+async def test_what_an_owner_keeps_is_bounded(small: Broker) -> None:
+    """Of an owner with too much, what has ended goes first, then the oldest of the fullest."""
+    other = opened(small, "other", owner="bob")
+    other.publish("event", "x" * 70)
+    ended = [opened(small, run_id, resumable=True) for run_id in ("old", "new")]
+    for channel in ended:
+        channel.publish("event", "x" * 60)
+        small.end(channel.run_id)
+    live = opened(small, "live")
+    live.publish("event", "x" * 68)  # 62 + 62 + 70 bytes of JSON, of 200
+    assert [channel.size_bytes for channel in ended] == [62, 62]
+    live.publish("event", "x" * 30)
+    assert [channel.size_bytes for channel in (*ended, live, other)] == [0, 62, 102, 72]
+    for number in range(20):
+        live.publish(f"{number}", "x" * 30)
+        assert small.budget.size_bytes <= 72 + 200
+    assert [channel.size_bytes for channel in (*ended, other)] == [0, 0, 72]
+    with pytest.raises(Lagged):
+        await names(ended[0], "1-0")
+    assert (await anext(live.read()))[-1].name == "19"
+
+
+async def test_what_all_owners_keep_is_bounded(small: Broker) -> None:
+    """Too much of all together goes from whoever keeps most, whoever speaks; counts stay right."""
+    channels_of = {name: opened(small, name, owner=name) for name in ("ada", "bob", "eve")}
+    for name, size in (("ada", 130), ("bob", 100), ("eve", 20)):
+        for _ in range(size // 10):
+            channels_of[name].publish("event", "x" * 8)
+    for _ in range(6):
+        channels_of["eve"].publish("event", "x" * 8)
+    assert small.budget.size_bytes <= 300
+    assert channels_of["eve"].size_bytes == 80
+    assert channels_of["bob"].size_bytes == 100
+    for name in channels_of:
+        small.end(name)
+    assert small.budget.size_bytes == 0
+
+
+async def test_threads_that_are_followed_no_more_are_bounded(small: Broker) -> None:
+    """Of an owner's followed threads the oldest that nobody follows is forgotten; no other's."""
+    with small.following("bobs", owner="bob"):
+        pass
+    with small.following("first", owner="ada") as first:
+        with small.following("second", owner="ada") as second:
+            pass
+        for number in range(3):
+            with small.following(f"later {number}", owner="ada"):
+                assert second.ended
+        assert not first.ended
+    with small.following("bobs", owner="bob") as bobs:
+        assert not bobs.ended
 
 
 async def test_closing_ends_everything(broker: Broker) -> None:
@@ -215,7 +267,7 @@ async def test_closing_ends_everything(broker: Broker) -> None:
 async def test_a_thread_is_followed(broker: Broker) -> None:
     """Over all its runs, from the moment on when somebody follows."""
     opened(broker, "before").publish("early", None)
-    with broker.following("thread") as thread:
+    with broker.following("thread", owner="ada") as thread:
         for run_id in ("first", "second"):
             opened(broker, run_id).publish(run_id, {})
             broker.end(run_id)

@@ -8,13 +8,14 @@ from functools import partial
 from typing import Final
 
 from harness.server.encoding import encode
+from harness.server.execution.budget import EventBudget
 from harness.server.execution.channel import Channel
 from harness.server.execution.outcomes import Outcome
 
 KEPT_S: Final = 120.0
 """How long an ended, resumable channel can still be read."""
-MAX_KEPT_BYTES: Final = 256 * 2**20
-"""What all ended channels keep together; those that ended first are forgotten first."""
+_VALUES_KEPT_S: Final = 1.0
+"""How long an ended channel keeps the values that its run left: who waited has them at once."""
 
 
 def run_done(run_id: str) -> dict[str, str]:
@@ -23,9 +24,19 @@ def run_done(run_id: str) -> dict[str, str]:
 
 
 class Broker:
-    """The channels of this process, by run."""
+    """The channels of this process, by run.
 
-    def __init__(self) -> None:
+    Args:
+        max_bytes: What they keep together; see `EventBudget`.
+        max_bytes_of_owner: What those of one owner keep.
+        max_threads_of_owner: How many threads of one owner have a channel.
+    """
+
+    def __init__(
+        self, *, max_bytes: int, max_bytes_of_owner: int, max_threads_of_owner: int
+    ) -> None:
+        self.budget = EventBudget(max_bytes, max_bytes_of_owner)
+        self._max_threads_of_owner = max_threads_of_owner
         self._channels: dict[str, Channel] = {}
         self._threads: dict[str, Channel] = {}
         self._followers: Counter[str] = Counter()
@@ -35,17 +46,24 @@ class Broker:
         """Return the channel of a run, if there is one."""
         return self._channels.get(run_id)
 
-    def open(self, thread_id: str, run_id: str, *, resumable: bool) -> Channel:
+    def open(self, thread_id: str, run_id: str, *, resumable: bool, owner: str) -> Channel:
         """Return the channel of a run, a new one if there is none or it has ended."""
         channel = self._channels.get(run_id)
         if channel is None or channel.ended:
+            if channel is not None:
+                self._forget(channel)
             channel = Channel(
-                thread_id, run_id, resumable=resumable, echo=partial(self._threads.get, thread_id)
+                thread_id,
+                run_id,
+                resumable=resumable,
+                owner=owner,
+                echo=partial(self._threads.get, thread_id),
             )
             if self._closed:
                 channel.end()
             else:
                 self._channels[run_id] = channel
+                self.budget.watch(channel)
         return channel
 
     def end(self, run_id: str, outcome: Outcome | None = None) -> None:
@@ -56,8 +74,9 @@ class Broker:
         self._repeat(channel.thread_id, "metadata", encode(run_done(run_id)))
         channel.end(outcome)
         if channel.resumable:
-            asyncio.get_running_loop().call_later(KEPT_S, self._forget, channel)
-            self._make_room()
+            loop = asyncio.get_running_loop()
+            loop.call_later(_VALUES_KEPT_S, channel.forget_values)
+            loop.call_later(KEPT_S, self._forget, channel)
         else:
             self._forget(channel)
 
@@ -66,23 +85,27 @@ class Broker:
         self._closed = True
         for channel in (*self._channels.values(), *self._threads.values()):
             channel.end()
+            self.budget.drop(channel)
         self._channels.clear()
         self._threads.clear()
 
     @contextmanager
-    def following(self, thread_id: str) -> Iterator[Channel]:
+    def following(self, thread_id: str, *, owner: str) -> Iterator[Channel]:
         """Return the channel of everything that the runs of a thread say from now on.
 
         It does not end with a run. It is kept for a while after the last follower has left, for
-        those who come back.
+        those who come back; where an owner has followed many threads, those that were followed
+        first and are no more are forgotten.
         """
         channel = self._threads.get(thread_id)
         if channel is None:
-            channel = Channel(thread_id, "", resumable=True)
+            channel = Channel(thread_id, "", resumable=True, owner=owner)
             if self._closed:
                 channel.end()
             else:
                 self._threads[thread_id] = channel
+                self.budget.watch(channel)
+                self._forget_threads(owner)
         self._followers[thread_id] += 1
         try:
             yield channel
@@ -95,6 +118,7 @@ class Broker:
         channel = self._threads.pop(thread_id, None)
         if channel is not None:
             channel.end()
+            self.budget.drop(channel)
 
     def _repeat(self, thread_id: str, name: str, data: str) -> None:
         channel = self._threads.get(thread_id)
@@ -106,15 +130,14 @@ class Broker:
             del self._followers[thread_id]
             self.end_thread(thread_id)
 
+    def _forget_threads(self, owner: str) -> None:
+        """Forget threads that an owner follows no more, if they are too many."""
+        mine = [one.thread_id for one in self._threads.values() if one.owner == owner]
+        left = [thread_id for thread_id in mine[:-1] if not self._followers[thread_id]]
+        for thread_id in left[: max(len(mine) - self._max_threads_of_owner, 0)]:
+            self.end_thread(thread_id)
+
     def _forget(self, channel: Channel) -> None:
+        self.budget.drop(channel)
         if self._channels.get(channel.run_id) is channel:
             del self._channels[channel.run_id]
-
-    def _make_room(self) -> None:
-        kept = [channel for channel in self._channels.values() if channel.ended]
-        size_bytes = sum(channel.size_bytes for channel in kept)
-        for channel in kept:
-            if size_bytes <= MAX_KEPT_BYTES:
-                break
-            size_bytes -= channel.size_bytes
-            self._forget(channel)

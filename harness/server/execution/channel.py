@@ -5,7 +5,7 @@ import time
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Self
 from weakref import WeakSet
 
@@ -83,9 +83,10 @@ class Channel:
         run_id: str,
         *,
         resumable: bool,
+        owner: str = "",
         echo: Callable[[], "Channel | None"] | None = None,
     ) -> None:
-        self.thread_id, self.run_id = thread_id, run_id
+        self.thread_id, self.run_id, self.owner = thread_id, run_id, owner
         self.resumable = resumable
         """Whether events carry their ids, and can be read after the run has ended."""
         self.outcome: Outcome | None = None
@@ -93,6 +94,8 @@ class Channel:
         self.watched = False
         """Whether somebody looks after the run's end, wherever it is executed."""
         self.size_bytes = 0
+        self.on_change: Callable[[Channel, int], None] | None = None
+        """Told by how many bytes what is kept has grown or shrunk."""
         self._echo = echo
         self._events: deque[Event] = deque()
         self._forgotten = 0
@@ -139,13 +142,33 @@ class Channel:
         event = Event(self._last, name, data)
         self._events.append(event)
         self._said_bytes += len(event.data)
-        self.size_bytes += len(event.data)
+        self._resize(len(event.data))
         while self.size_bytes > MAX_CHANNEL_BYTES and len(self._events) > 1:
-            forgotten = self._events.popleft()
-            self.size_bytes -= len(forgotten.data)
-            self._forgotten += 1
-            self._newest_forgotten = forgotten.key
+            self._forget_one()
         self._wake()
+
+    def forget(self, size_bytes: int) -> int:
+        """Forget the oldest events until so much is free, or none is left; return how much is."""
+        before = self.size_bytes
+        while self._events and before - self.size_bytes < size_bytes:
+            self._forget_one()
+        return before - self.size_bytes
+
+    def forget_values(self) -> None:
+        """Keep of the outcome no more than how the run ended; what it left behind is stored."""
+        if self.outcome is not None:
+            self.outcome = replace(self.outcome, values=None)
+
+    def _forget_one(self) -> None:
+        forgotten = self._events.popleft()
+        self._forgotten += 1
+        self._newest_forgotten = forgotten.key
+        self._resize(-len(forgotten.data))
+
+    def _resize(self, by_bytes: int) -> None:
+        self.size_bytes += by_bytes
+        if self.on_change is not None:
+            self.on_change(self, by_bytes)
 
     async def room(self) -> None:
         """Let readers get the first events, or catch up who would otherwise miss what comes next.

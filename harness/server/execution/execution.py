@@ -11,6 +11,7 @@ from langgraph.errors import GraphDrained
 from langgraph.runtime import RunControl
 
 from harness.agents.graph import Graph, Saver
+from harness.config import ServerConfig
 from harness.errors import (
     DatabaseUnavailable,
     HarnessError,
@@ -20,7 +21,14 @@ from harness.errors import (
     Overloaded,
 )
 from harness.models import Assistant, ClaimedRun, RunStatus, ThreadHead, ThreadStatus
-from harness.persistence import Fence, fenced, forget_run, owner_scope
+from harness.persistence import (
+    Fence,
+    Unwritten,
+    WaitsForRoom,
+    fenced,
+    forget_run,
+    owner_scope,
+)
 from harness.server.execution.channel import Channel
 from harness.server.execution.events import events_of
 from harness.server.execution.heads import Head, head_of, is_head_of, show_head, show_what_fits
@@ -31,6 +39,8 @@ from harness.storage.extensions import FullStorage
 
 logger = logging.getLogger("harness.server")
 
+LANGGRAPHS_LIMIT: Final = 10_007
+"""Supersteps that LangGraph lets a graph take that says nothing of it."""
 MAX_ATTEMPTS: Final = 10
 """A run that was begun so often and never ended ends its process each time; it fails instead."""
 _PAUSE_S: Final = 0.2
@@ -60,6 +70,7 @@ class Execution:
         lease_s: For how long the lease is taken each time.
         claimed_at_s: When the claim began, by the monotonic clock.
         assistant: The run's, where it has been read already.
+        limits: What it may take at most.
     """
 
     def __init__(
@@ -73,6 +84,7 @@ class Execution:
         lease_s: float,
         claimed_at_s: float,
         assistant: Assistant | None = None,
+        limits: ServerConfig,
     ) -> None:
         self.run = claimed.run
         self.owner = str(claimed.run.metadata["owner"])
@@ -85,6 +97,7 @@ class Execution:
         self._storage, self._graphs, self._checkpointer = storage, graphs, checkpointer
         self._channel = channel
         self._assistant = assistant
+        self._limits = limits
         self._control = RunControl()
         self._stopped: Stop | None = None
         self._work: asyncio.Task[None] | None = None
@@ -137,7 +150,12 @@ class Execution:
         """Call the graph, and publish what it says."""
         run = self.run
         fence = Fence.of(self.lease, owner=self.owner)
-        with owner_scope(self.owner), fenced(fence, self._tell_lost):
+        unwritten = Unwritten(self._limits.max_unwritten, self._limits.max_unwritten_bytes)
+        with (
+            owner_scope(self.owner),
+            fenced(fence, self._tell_lost),
+            unwritten.counting(),
+        ):
             self._channel.publish("metadata", {"run_id": run.run_id, "attempt": run.attempt})
             await self._channel.room()
             if run.attempt > MAX_ATTEMPTS:
@@ -146,6 +164,10 @@ class Execution:
                 run.assistant_id, owner=self.owner
             )
             config = config_of(run, assistant, self.owner)
+            limit = config.get("recursion_limit", LANGGRAPHS_LIMIT)
+            if limit > self._limits.max_recursion_limit:  # stored under another, or by default
+                config["recursion_limit"] = self._limits.max_recursion_limit
+            config["callbacks"] = [WaitsForRoom(unwritten)]
             self._graph = graph = await self._graphs.get(assistant.graph_id, config)
             continues = run.attempt > 1 and await is_head_of(self._checkpointer, run)
             request = request_of(run, assistant, graph, config, continues=continues)

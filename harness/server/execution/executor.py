@@ -22,6 +22,7 @@ from harness.server.execution.stopping import Stopper
 from harness.server.execution.turns import Turns
 from harness.server.graphs import Graphs
 from harness.server.metrics import Metrics
+from harness.server.shares import Shares
 from harness.storage.extensions import FullStorage
 
 logger = logging.getLogger("harness.server")
@@ -55,7 +56,11 @@ class Executor:
         config: ServerConfig,
         metrics: Metrics,
     ) -> None:
-        self.broker = Broker()
+        self.broker = Broker(
+            max_bytes=config.max_event_bytes,
+            max_bytes_of_owner=config.share_of(config.max_event_bytes),
+            max_threads_of_owner=config.share_of(config.max_streams),
+        )
         self.turns = Turns()
         self._executions = Executions()
         self.stopper = Stopper(
@@ -69,6 +74,7 @@ class Executor:
         self._storage, self._graphs, self._checkpointer = storage, graphs, checkpointer
         self._config, self._metrics = config, metrics
         self._free = asyncio.Semaphore(config.concurrency)
+        self._places = Shares(config.share_of(config.concurrency))
         self._woken = asyncio.Event()
         self._owed = math.inf
         self._ending = False
@@ -115,11 +121,12 @@ class Executor:
             Conflict: The strategy is `reject`, and the thread is busy; or the id is taken.
         """
         runs = self._storage.runs
-        if after_s or self._ending or self._free.locked():
+        if after_s or self._ending or self._free.locked() or self._places.is_full(owner):
             run = await runs.create(**asked, run_id=run_id, after_seconds=after_s, owner=owner)
             self.wake(after_s, runs=1)
             return run
         await self._free.acquire()  # without waiting
+        self._places.take(owner)
         launched = asyncio.get_running_loop().create_future()
         self._executing.add(launched)
         began_s, lease = monotonic(), None
@@ -141,7 +148,7 @@ class Executor:
             self._executing.discard(launched)
             launched.set_result(None)
             if lease is None:
-                self._free.release()
+                self._leave(owner)
         if lease is None:
             self.wake(runs=1)
         return run
@@ -170,7 +177,7 @@ class Executor:
 
         It ends with the run; events come of runs that are executed here.
         """
-        channel = self.broker.open(thread_id, run_id, resumable=resumable)
+        channel = self.broker.open(thread_id, run_id, resumable=resumable, owner=owner)
         self.watch(channel, owner=owner)
         return channel
 
@@ -189,12 +196,15 @@ class Executor:
             began_s = monotonic()
             with self._executions.arriving() as arrival:
                 try:
-                    claimed = await self._storage.runs.claim(lease_s=self._config.lease_s)
+                    claimed = await self._storage.runs.claim(
+                        lease_s=self._config.lease_s, full=self._places.full
+                    )
                 except Exception as exc:  # noqa: BLE001 -- whatever is wrong, it may pass
                     logger.warning("no run can be claimed: %s", exc)
                     claimed = None
                 if claimed is not None:
                     self._owed += owed - 1
+                    self._places.take(str(claimed.run.metadata["owner"]))
                     self._execute(claimed, arrival, began_s)
             if claimed is None:
                 self._free.release()
@@ -221,9 +231,12 @@ class Executor:
         assistant: Assistant | None = None,
     ) -> None:
         """Begin to execute a run, in the room that was taken for it."""
-        run = claimed.run
+        run, owner = claimed.run, str(claimed.run.metadata["owner"])
         channel = self.broker.open(
-            run.thread_id, run.run_id, resumable=bool(run.kwargs.get("stream_resumable"))
+            run.thread_id,
+            run.run_id,
+            resumable=bool(run.kwargs.get("stream_resumable")),
+            owner=owner,
         )
         execution = Execution(
             claimed,
@@ -234,11 +247,17 @@ class Executor:
             lease_s=self._config.lease_s,
             claimed_at_s=claimed_at_s,
             assistant=assistant,
+            limits=self._config,
         )
         before = self._executions.add(execution)
         if arrival.has_lost(claimed.lease):
             execution.stop(Stop.LOST)
         spawn(self._carry_out(execution, channel, before), self._executing)
+
+    def _leave(self, owner: str) -> None:
+        """Give back the room of one run of an owner."""
+        self._free.release()
+        self._places.give(owner)
 
     async def _carry_out(
         self, execution: Execution, channel: Channel, before: Execution | None
@@ -270,7 +289,7 @@ class Executor:
         finally:
             self._executions.remove(execution)
             execution.done.set()
-            self._free.release()
+            self._leave(execution.owner)
             self.wake()
         if is_lost:
             await self._acknowledge(execution.lease)

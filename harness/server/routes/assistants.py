@@ -1,7 +1,7 @@
 """Assistants: graphs with a configuration, and each version that they had."""
 
 from datetime import datetime
-from typing import Any, Final, Literal
+from typing import Any, ClassVar, Final, Literal
 
 from pydantic import BaseModel, Field
 
@@ -78,6 +78,7 @@ class AssistantUpdate(Schema):
 class AssistantCount(Schema):
     """Which assistants."""
 
+    is_search: ClassVar[bool] = True
     metadata: dict[str, Any] | None = None
     """What their metadata contain."""
     graph_id: str | None = None
@@ -103,6 +104,7 @@ class AssistantDelete(Schema):
 class AssistantVersions(Paged):
     """Which versions."""
 
+    is_search: ClassVar[bool] = True
     metadata: dict[str, Any] | None = None
 
 

@@ -1,7 +1,7 @@
 """Crons: schedules that make runs, on a thread or each on one of its own."""
 
 from datetime import datetime
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import BaseModel, BeforeValidator, field_validator
 
@@ -135,6 +135,7 @@ class CronUpdate(CronPayload):
 class CronCount(Schema):
     """Which crons."""
 
+    is_search: ClassVar[bool] = True
     assistant_id: str | None = None
     thread_id: str | None = None
     enabled: bool | None = None

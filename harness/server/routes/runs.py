@@ -145,7 +145,7 @@ async def join_stream(call: Call[Nothing, JoinQuery]) -> StreamReply:
     """
     last_id = call.headers.get("last-event-id")
     after = None if last_id is None else key_of(last_id)
-    slot = call.services.streams.reserve()
+    slot = call.services.streams.reserve(call.owner)
     try:
         run = await _run_of(call)
         if run.status in TERMINAL:
@@ -169,7 +169,7 @@ async def follow(call: Call[Nothing, FollowQuery]) -> StreamReply:
     thread_id, services = call.path["thread_id"], call.services
     last_id = call.headers.get("last-event-id")
     after = None if last_id is None else key_of(last_id)
-    slot = services.streams.reserve()
+    slot = services.streams.reserve(call.owner)
     try:
         thread = await services.storage.threads.get(thread_id, owner=call.owner)
     except BaseException:
@@ -178,7 +178,7 @@ async def follow(call: Call[Nothing, FollowQuery]) -> StreamReply:
 
     async def events() -> AsyncGenerator[str, None]:
         modes = _FOLLOWED[call.query.stream_mode[-1]]
-        with services.executor.broker.following(thread.thread_id) as channel:
+        with services.executor.broker.following(thread.thread_id, owner=call.owner) as channel:
             reader = channel.read(after or channel.newest)
             async for text in events_text(reader, modes=modes):
                 yield text

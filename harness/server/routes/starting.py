@@ -62,7 +62,7 @@ async def start(
     executor, owner = call.services.executor, call.owner
     run_id, on_thread = new_id(), thread_id or new_id()
     # Before the run is there: it may be claimed, and end, before this is told that it is.
-    channel = executor.broker.open(on_thread, run_id, resumable=resumable)
+    channel = executor.broker.open(on_thread, run_id, resumable=resumable, owner=owner)
     try:
         run = await create(call, body, thread_id, run_id=run_id, on_thread=on_thread)
     except BaseException:
@@ -152,7 +152,7 @@ async def streamed(call: Call[Any, Any], body: StatelessBody, thread_id: str | N
     Raises:
         HttpError: 503, too many streams are open; nothing was created.
     """
-    slot = call.services.streams.reserve()
+    slot = call.services.streams.reserve(call.owner)
     try:
         run, channel = await start(call, body, thread_id, resumable=bool(body.stream_resumable))
     except BaseException:
@@ -223,7 +223,7 @@ async def when_ended(
             text = await _left_by(call.services, run, channel.outcome, call.owner)
             return Reply(body=text, headers={**headers, "Content-Type": "application/json"})
         try:
-            slot = streams.reserve()
+            slot = streams.reserve(call.owner)
         except HttpError:
             cancel = False  # nobody can tell whether the reader is there
     pieces = slot.stream(

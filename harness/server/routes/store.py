@@ -1,7 +1,7 @@
 """The key-value store: JSON objects under namespaces, which agents' long-term memory is too."""
 
 from datetime import datetime
-from typing import Any, Final, Literal
+from typing import Any, ClassVar, Final, Literal
 
 from pydantic import BaseModel, Field
 
@@ -75,6 +75,7 @@ class ItemQuery(Schema):
 class ItemSearch(Schema):
     """Which items, in which order; `query` is accepted and ignored."""
 
+    is_search: ClassVar[bool] = True
     namespace_prefix: list[str] = Field(default_factory=list)
     """The labels that their namespaces begin with."""
     filter: dict[str, Any] | None = None
@@ -90,6 +91,7 @@ class ItemSearch(Schema):
 class NamespaceSearch(Schema):
     """Which namespaces, in alphabetical order."""
 
+    is_search: ClassVar[bool] = True
     prefix: list[str] | None = None
     """Labels that they begin with; `*` is any."""
     suffix: list[str] | None = None

@@ -1,6 +1,6 @@
 """What is asked of threads and their states, over HTTP."""
 
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -65,6 +65,7 @@ class ThreadPatchBody(Schema):
 class ThreadFilterBody(Schema):
     """Which threads."""
 
+    is_search: ClassVar[bool] = True
     metadata: Json | None = None
     values: Json | None = None
     ids: list[str] | None = None
@@ -123,6 +124,7 @@ class StateUpdateBody(Schema):
 class HistoryBody(Schema):
     """Which states of a history."""
 
+    is_search: ClassVar[bool] = True
     limit: int = Field(default=10, ge=1, le=MAX_LIMIT)
     before: str | BeforeBody | None = None
     """A checkpoint or its id; it is not included."""

@@ -143,7 +143,10 @@ class PostgresQueue:
 
 
 def _turns(after: str, full: Collection[str]) -> dict[str, Any]:
-    """Return the parameters that say whose turn it is: stretches of owners' names, ends excluded."""
+    """Return the parameters that say whose turn it is.
+
+    Stretches of owners' names, in the order of turns, their ends excluded.
+    """
     bounds = ["", *sorted(set(full)), _LAST]
     behind = after + "\x01"  # nothing lies between: an owner's name has no NUL
 

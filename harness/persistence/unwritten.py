@@ -1,0 +1,141 @@
+"""What a run has said and not yet stored, and the run waiting until that is little enough.
+
+With `durability="async"` LangGraph stores checkpoints in tasks, one after another, and goes on to
+the next superstep meanwhile. Where the database is slower than the graph, what waits would grow for
+as long as the run goes on.
+"""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, Final
+
+from langchain_core.callbacks import AsyncCallbackHandler
+from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.base import Checkpoint
+
+_current: ContextVar["Unwritten | None"] = ContextVar("harness_unwritten", default=None)
+_write: ContextVar["_Write | None"] = ContextVar("harness_write", default=None)
+_ROOM_FOR_ONE: Final = 1
+
+
+class _Write:
+    """One call of the saver, and what it holds."""
+
+    def __init__(self) -> None:
+        self.size_bytes = 0
+
+
+class Unwritten:
+    """Counts what one run has not yet stored.
+
+    A checkpoint is known to wait from the first write that refers to it, and its size is taken to
+    be that of the one stored last.
+
+    Args:
+        most: How many calls and checkpoints may wait.
+        most_bytes: What they may hold together; one may be larger.
+    """
+
+    def __init__(self, most: int, most_bytes: int) -> None:
+        self._most, self._most_bytes = most, most_bytes
+        self._calls: set[_Write] = set()
+        self._ahead: set[tuple[str, str]] = set()
+        self._stored: dict[str, str] = {}
+        self._last_bytes = 0
+        self._changed = asyncio.Event()
+        self.peak = 0
+        """The most that ever waited."""
+
+    @property
+    def waiting(self) -> int:
+        """How many calls and checkpoints wait."""
+        return len(self._calls) + len(self._ahead)
+
+    async def room(self) -> None:
+        """Wait until little enough waits; returns at once where nothing is being stored."""
+        while self._calls and self._is_too_much():
+            self._changed.clear()
+            await self._changed.wait()
+
+    def _is_too_much(self) -> bool:
+        held = sum(call.size_bytes for call in self._calls) + len(self._ahead) * self._last_bytes
+        return self.waiting > self._most or (
+            held > self._most_bytes and self.waiting > _ROOM_FOR_ONE
+        )
+
+    @contextmanager
+    def counting(self) -> Iterator[None]:
+        """Count what is stored in this block and in tasks of it."""
+        token = _current.set(self)
+        try:
+            yield
+        finally:
+            _current.reset(token)
+
+    @contextmanager
+    def call(self, config: RunnableConfig, stored: Checkpoint | None) -> Iterator[None]:
+        """Count one call of the saver: of a checkpoint, or of a task's writes."""
+        configurable = config["configurable"]
+        namespace = configurable.get("checkpoint_ns", "")
+        write = _Write()
+        if stored is None:
+            refers_to = str(configurable.get("checkpoint_id", ""))
+            if refers_to > self._stored.get(namespace, ""):
+                self._ahead.add((namespace, refers_to))
+        else:
+            texts = (v for v in stored["channel_values"].values() if isinstance(v, str))
+            write.size_bytes = sum(map(len, texts))
+        self._calls.add(write)
+        self.peak = max(self.peak, self.waiting)
+        token = _write.set(write)
+        try:
+            yield
+            if stored is not None:
+                self._last_bytes = write.size_bytes
+                self._stored[namespace] = stored["id"]
+                self._ahead -= {
+                    (ns, id_) for ns, id_ in self._ahead if ns == namespace and id_ <= stored["id"]
+                }
+        finally:
+            _write.reset(token)
+            self._calls.discard(write)
+            self._changed.set()
+
+
+@contextmanager
+def counted(config: RunnableConfig, stored: Checkpoint | None = None) -> Iterator[None]:
+    """Count a call of the saver for the run that makes it, if one does."""
+    unwritten = _current.get()
+    if unwritten is None:
+        yield
+        return
+    with unwritten.call(config, stored):
+        yield
+
+
+def note_size(size_bytes: int) -> None:
+    """Say how much the call of the saver that is under way here holds."""
+    write = _write.get()
+    if write is not None:
+        write.size_bytes += size_bytes
+
+
+class WaitsForRoom(AsyncCallbackHandler):
+    """Has each node wait, before it begins, until its run has stored enough.
+
+    Args:
+        unwritten: Of the run.
+    """
+
+    run_inline = True
+    ignore_llm = ignore_chat_model = ignore_agent = ignore_retriever = ignore_retry = True
+    ignore_custom_event = True
+
+    def __init__(self, unwritten: Unwritten) -> None:
+        self._unwritten = unwritten
+
+    async def on_chain_start(self, *_: Any, **__: Any) -> None:
+        """Wait before a node begins."""
+        await self._unwritten.room()
