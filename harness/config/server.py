@@ -53,12 +53,12 @@ class ServerConfig:
     concurrency: int = 20
     """Runs that are executed at the same time; 0: none, other processes execute them."""
     owner_share: float = 0.5
-    """Part of the places for runs, of the streams, of the database's connections and of the kept
-    events that one owner has at most, and one of each at least. Without authentication there is
-    one owner, who has all."""
+    """Part that one owner has at most: of the places for runs and of the streams that others leave,
+    of the database's connections, and of kept events. One of each is always allowed. Without
+    authentication there is one owner, who has all."""
     max_recursion_limit: int = 10_007
     """Supersteps that a run may ask for; the default is LangGraph's own."""
-    max_filter_terms: int = 1_000
+    max_filter_terms: int = 2_000
     """Names, and elements of lists, in all that a search is asked for together."""
     max_answer_bytes: int = 64 * 2**20
     """The largest answer that is not a stream."""
@@ -105,7 +105,12 @@ class ServerConfig:
 
     def share_of(self, total: int) -> int:
         """Return how many of so many one owner may have."""
-        return max(int(total * self.owner_share), 1) if self.authenticates else total
+        return max(int(total * self.part_of_owner), 1)
+
+    @property
+    def part_of_owner(self) -> float:
+        """`owner_share`, where owners are told apart."""
+        return self.owner_share if self.authenticates else 1.0
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None, **given: object) -> Self:

@@ -69,6 +69,19 @@ class ItemFilterContract(StorageContract):
         assert await self._found(storage, {"x": {"$eq": operand}}) == equal
         assert await self._found(storage, {"x": {"$ne": operand}}) == ALL_KEYS - equal
 
+    @pytest.mark.invariant(58)
+    async def test_conditions_are_bounded(self, storage: FullStorage) -> None:
+        """A thousand conditions are answered; more are refused, however they are nested."""
+        await storage.items.put_item(HOME, "wide", {f"k{n}": n for n in range(600)}, owner=ALICE)
+        fine: Json = {f"k{n}": {"$gte": n, "$lte": n} for n in range(500)}
+        assert await storage.items.count_items(HOME, filter=fine, owner=ALICE) == 1
+        nested: Json = {"a": {**fine, "b": 1}}
+        for wide in ({**fine, "k501": 501}, nested, {f"k{n}": n for n in range(33_000)}):
+            with pytest.raises(InvalidInput):
+                await storage.items.search_items(HOME, filter=wide, owner=ALICE)
+            with pytest.raises(InvalidInput):
+                await storage.items.count_items(HOME, filter=wide, owner=ALICE)
+
     @pytest.mark.invariant(23)
     @pytest.mark.parametrize(
         ("condition", "keys"),

@@ -15,23 +15,45 @@ from langchain_core.callbacks import AsyncCallbackHandler
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import Checkpoint
 
+Place = tuple[str, str]
+"""A checkpoint: its namespace and id."""
+
 _current: ContextVar["Unwritten | None"] = ContextVar("harness_unwritten", default=None)
 _write: ContextVar["_Write | None"] = ContextVar("harness_write", default=None)
 _ROOM_FOR_ONE: Final = 1
+_UNSEEN: Final = 1 / 8
+"""Part of the room that a call is taken to need until it has been serialised."""
 
 
 class _Write:
     """One call of the saver, and what it holds."""
 
-    def __init__(self) -> None:
-        self.size_bytes = 0
+    def __init__(self, expected_bytes: int, inline_bytes: int) -> None:
+        self.size_bytes, self.inline_bytes = expected_bytes, inline_bytes
+
+    def seen(self, size_bytes: int) -> None:
+        """Take its size, once it is known."""
+        self.size_bytes = self.inline_bytes + size_bytes
+
+
+class _WriteOfTask(_Write):
+    """What a task wrote, which the next checkpoint holds too."""
+
+    def __init__(self, expected_bytes: int, ahead: dict[Place, int], place: Place) -> None:
+        super().__init__(expected_bytes, 0)
+        self._ahead, self._place = ahead, place
+
+    def seen(self, size_bytes: int) -> None:
+        super().seen(size_bytes)
+        if self._place in self._ahead:
+            self._ahead[self._place] += size_bytes
 
 
 class Unwritten:
     """Counts what one run has not yet stored.
 
-    A checkpoint is known to wait from the first write that refers to it, and its size is taken to
-    be that of the one stored last.
+    A checkpoint is known to wait from the first write that refers to it. Its size is taken to be
+    that of the one that was stored last, or of what was written to it, if that is larger.
 
     Args:
         most: How many calls and checkpoints may wait.
@@ -41,7 +63,7 @@ class Unwritten:
     def __init__(self, most: int, most_bytes: int) -> None:
         self._most, self._most_bytes = most, most_bytes
         self._calls: set[_Write] = set()
-        self._ahead: set[tuple[str, str]] = set()
+        self._ahead: dict[Place, int] = {}
         self._stored: dict[str, str] = {}
         self._last_bytes = 0
         self._changed = asyncio.Event()
@@ -60,7 +82,8 @@ class Unwritten:
             await self._changed.wait()
 
     def _is_too_much(self) -> bool:
-        held = sum(call.size_bytes for call in self._calls) + len(self._ahead) * self._last_bytes
+        held = sum(call.size_bytes for call in self._calls)
+        held += sum(max(size_bytes, self._last_bytes) for size_bytes in self._ahead.values())
         return self.waiting > self._most or (
             held > self._most_bytes and self.waiting > _ROOM_FOR_ONE
         )
@@ -79,14 +102,16 @@ class Unwritten:
         """Count one call of the saver: of a checkpoint, or of a task's writes."""
         configurable = config["configurable"]
         namespace = configurable.get("checkpoint_ns", "")
-        write = _Write()
+        expected_bytes = max(int(self._most_bytes * _UNSEEN), 1)
         if stored is None:
             refers_to = str(configurable.get("checkpoint_id", ""))
             if refers_to > self._stored.get(namespace, ""):
-                self._ahead.add((namespace, refers_to))
+                self._ahead.setdefault((namespace, refers_to), 0)
+            write: _Write = _WriteOfTask(expected_bytes, self._ahead, (namespace, refers_to))
         else:
-            texts = (v for v in stored["channel_values"].values() if isinstance(v, str))
-            write.size_bytes = sum(map(len, texts))
+            values = stored["channel_values"].values()
+            inline_bytes = sum(len(value) for value in values if isinstance(value, str))
+            write = _Write(expected_bytes, inline_bytes)
         self._calls.add(write)
         self.peak = max(self.peak, self.waiting)
         token = _write.set(write)
@@ -95,9 +120,9 @@ class Unwritten:
             if stored is not None:
                 self._last_bytes = write.size_bytes
                 self._stored[namespace] = stored["id"]
-                self._ahead -= {
-                    (ns, id_) for ns, id_ in self._ahead if ns == namespace and id_ <= stored["id"]
-                }
+                for place in [(ns, id_) for ns, id_ in self._ahead if ns == namespace]:
+                    if place[1] <= stored["id"]:
+                        del self._ahead[place]
         finally:
             _write.reset(token)
             self._calls.discard(write)
@@ -119,7 +144,7 @@ def note_size(size_bytes: int) -> None:
     """Say how much the call of the saver that is under way here holds."""
     write = _write.get()
     if write is not None:
-        write.size_bytes += size_bytes
+        write.seen(size_bytes)
 
 
 class WaitsForRoom(AsyncCallbackHandler):

@@ -26,7 +26,7 @@ class Streams:
 
     def __init__(self, config: ServerConfig, metrics: Metrics) -> None:
         self._most, self.heartbeat_s = config.max_streams, config.heartbeat_s
-        self._shares = Shares(config.share_of(config.max_streams))
+        self._shares = Shares(config.max_streams, config.part_of_owner)
         self._open: set[Slot] = set()
         self._none = asyncio.Event()
         self._gauge = metrics.streams
@@ -42,7 +42,7 @@ class Streams:
             raise HttpError(503, f"{self._most} streams are open already", again)
         if self._shares.is_full(owner):
             raise HttpError(
-                429, f"you have {self._shares.most} streams open already: close one", again
+                429, f"you have {self._shares.held_by(owner)} streams open: close one", again
             )
         slot = Slot(self, owner)
         self._open.add(slot)

@@ -83,11 +83,16 @@ class Bench:
 
     @asynccontextmanager
     async def executor(
-        self, *, lease_s: float = 30.0, concurrency: int = 20, grace_s: float = 5.0
+        self,
+        *,
+        lease_s: float = 30.0,
+        concurrency: int = 20,
+        grace_s: float = 5.0,
+        **settings: Any,
     ) -> AsyncIterator[Executor]:
         """Return a running executor; it is stopped afterwards."""
         graphs = Graphs(SERVED, self.saver, AgentStore(self.storage))
-        config = ServerConfig(lease_s=lease_s, concurrency=concurrency)
+        config = ServerConfig(lease_s=lease_s, concurrency=concurrency, **settings)
         executor = Executor(self.storage, graphs, self.saver, config, Metrics())
         await executor.start()
         try:
@@ -245,6 +250,18 @@ async def test_who_stood_still_writes_nothing(bench: Bench) -> None:
     with pytest.raises(LeaseLost):
         await execution.carry_out()
     assert await bench.saver.aget_tuple({"configurable": {"thread_id": run.thread_id}}) is None
+
+
+async def test_a_limit_that_was_stored_is_bounded(bench: Bench) -> None:
+    """A run takes no more supersteps than the server allows, whatever was stored with it (58)."""
+    for config in ({"recursion_limit": 10**12}, {}):
+        async with bench.executor(max_recursion_limit=5) as executor:
+            run = await bench.ended(
+                executor, await bench.create("steps", {"steps": 50}, config=config)
+            )
+        assert run.status == "error"
+        assert run.error is not None
+        assert run.error.startswith("GraphRecursionError: Recursion limit of 5 ")
 
 
 async def test_what_will_not_stop_is_handed_back(bench: Bench) -> None:

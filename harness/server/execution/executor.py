@@ -74,7 +74,7 @@ class Executor:
         self._storage, self._graphs, self._checkpointer = storage, graphs, checkpointer
         self._config, self._metrics = config, metrics
         self._free = asyncio.Semaphore(config.concurrency)
-        self._places = Shares(config.share_of(config.concurrency))
+        self._places = Shares(config.concurrency, config.part_of_owner)
         self._woken = asyncio.Event()
         self._owed = math.inf
         self._ending = False
