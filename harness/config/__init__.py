@@ -7,6 +7,7 @@
 | `DATABASE_POOL_MIN_SIZE`, `DATABASE_POOL_MAX_SIZE` | connections of the pool | 2, 10 |
 | `DATABASE_POOL_TIMEOUT_S` | how long a caller queues for a connection | 10 |
 | `DATABASE_PREPARE_THRESHOLD` | runs before a statement is prepared; `none` for poolers | 5 |
+| `DATABASE_STATEMENT_TIMEOUT_S` | after which a statement is given up, or `none` | 30 |
 | `HARNESS_POSTGRES` | where tests take a server from: `embedded` or `container` | `embedded` |
 | `HARNESS_POSTGRES_IMAGE` | the image for `container` | `postgres:18` |
 | `HARNESS_HOME` | folder of named embedded servers | the user's data folder |
@@ -16,6 +17,13 @@
 | `HARNESS_JWT_AUDIENCE` | what a token's `aud` must be | none: it is not looked at |
 | `HARNESS_MAX_BODY_BYTES` | the largest body of a request | 16 MiB |
 | `HARNESS_MAX_STREAMS` | event streams that are open at the same time | 200 |
+| `HARNESS_OWNER_SHARE` | the part of places, streams, … that one owner has | 0.5 |
+| `HARNESS_MAX_RECURSION_LIMIT` | the largest `recursion_limit` | 10007 |
+| `HARNESS_MAX_FILTER_TERMS` | names and list elements in a search | 2000 |
+| `HARNESS_MAX_ANSWER_BYTES` | the largest answer that is no stream | 64 MiB |
+| `HARNESS_MAX_EVENT_BYTES` | events kept for readers, in all | 256 MiB |
+| `HARNESS_MAX_UNWRITTEN` | calls of the checkpointer under way before a run waits | 32 |
+| `HARNESS_MAX_UNWRITTEN_BYTES` | what they may hold | 32 MiB |
 | `HARNESS_CONCURRENCY` | runs that a server executes at the same time | 20 |
 | `HARNESS_LEASE_S` | after which a dead server's runs are taken up | 30 |
 | `HARNESS_HEARTBEAT_S` | between two signs of life on a silent stream | 5 |

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
-from functools import reduce
 from typing import Any
 from uuid import uuid4
 
@@ -183,10 +182,13 @@ async def test_recursion_is_bounded_in_a_batch(server: Serving) -> None:
         assert (await http.post("/runs/wait", json=fine)).status_code == 200
 
 
+DEEP: dict[str, Any] = {}
+for _ in range(TERMS):
+    DEEP = {"a": DEEP}
 WIDE: dict[str, Any] = {
     "a wide filter": {"filter": {f"k{n}": n for n in range(TERMS)}},
     "wide metadata": {"metadata": {f"k{n}": n for n in range(TERMS)}},
-    "deep metadata": {"metadata": reduce(lambda inner, _: {"a": inner}, range(TERMS), {})},
+    "deep metadata": {"metadata": DEEP},
     "a long list": {"values": {"a": list(range(TERMS))}},
     "many ids": {"ids": [str(uuid4()) for _ in range(TERMS + 1)]},
     "operators": {"filter": {f"k{n}": {"$gt": n} for n in range(TERMS // 2)}},

@@ -50,11 +50,11 @@ def build_wide(saver: PooledSaver) -> Graph:
     """Return a graph with a subgraph of several steps, reached by two branches a round."""
     steps = build_steps()
 
-    async def branch(_: Any) -> dict[str, Any]:
+    async def branch(_: Wide) -> dict[str, Any]:
         await steps.ainvoke({"steps": 2})
         return {"done": [1]}
 
-    graph = StateGraph(Wide)
+    graph: Any = StateGraph(Wide)
     graph.add_node("turn", lambda state: {"rounds": state["rounds"] - 1})
     graph.add_node("branch", branch)
     graph.add_edge(START, "turn")
@@ -62,7 +62,8 @@ def build_wide(saver: PooledSaver) -> Graph:
         "turn", lambda state: [Send("branch", {})] * 2 if state["rounds"] else END
     )
     graph.add_edge("branch", "turn")
-    return graph.compile(saver)
+    compiled: Graph = graph.compile(saver)
+    return compiled
 
 
 GRAPHS: dict[str, tuple[Any, dict[str, Any]]] = {

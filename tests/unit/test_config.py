@@ -22,6 +22,7 @@ class TestDatabaseConfig:
         assert (config.pool_min_size, config.pool_max_size) == (2, 10)
         assert config.pool_timeout_s == 10.0
         assert config.prepare_threshold == 5
+        assert config.statement_timeout_s == 30
         assert config.required is False
 
     def test_is_configured_with_url(self) -> None:
@@ -42,6 +43,7 @@ class TestDatabaseConfig:
             "DATABASE_POOL_MAX_SIZE": "3",
             "DATABASE_POOL_TIMEOUT_S": "0.5",
             "DATABASE_PREPARE_THRESHOLD": "None",
+            "DATABASE_STATEMENT_TIMEOUT_S": "None",
         }
         assert DatabaseConfig.from_env(environ) == DatabaseConfig(
             url=URL,
@@ -50,6 +52,7 @@ class TestDatabaseConfig:
             pool_max_size=3,
             pool_timeout_s=0.5,
             prepare_threshold=None,
+            statement_timeout_s=None,
         )
 
     def test_from_env_without_env_vars(self) -> None:
@@ -76,6 +79,9 @@ class TestDatabaseConfig:
             ("DATABASE_POOL_MIN_SIZE", "11"),
             ("DATABASE_POOL_MIN_SIZE", "-1"),
             ("DATABASE_POOL_TIMEOUT_S", "soon"),
+            ("DATABASE_STATEMENT_TIMEOUT_S", "soon"),
+            ("DATABASE_STATEMENT_TIMEOUT_S", "0"),
+            ("DATABASE_STATEMENT_TIMEOUT_S", "100000"),
             ("DATABASE_POOL_TIMEOUT_S", "0"),
             ("DATABASE_POOL_TIMEOUT_S", "nan"),
             ("DATABASE_PREPARE_THRESHOLD", "-1"),

@@ -74,6 +74,27 @@ def test_a_share_is_a_part(share: float) -> None:
         ServerConfig(owner_share=share)
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "max_recursion_limit",
+        "max_filter_terms",
+        "max_answer_bytes",
+        "max_event_bytes",
+        "max_unwritten",
+        "max_unwritten_bytes",
+    ],
+)
+def test_bounds_are_settings(name: str) -> None:
+    """Each is read from its variable, and bounds something."""
+    variable = f"HARNESS_{name.upper()}"
+    assert getattr(ServerConfig.from_env({variable: "7"}), name) == 7
+    assert ServerConfig.from_env({"HARNESS_OWNER_SHARE": "0.25"}).owner_share == 0.25
+    for value in ("0", "-1", "many"):
+        with pytest.raises(ConfigError, match=f"(?i){name}"):
+            ServerConfig.from_env({variable: value})
+
+
 async def entered(gate: Gate, owner: str, log: list[str]) -> None:
     """Enter, and write down who did."""
     await gate.enter(owner, 10)
