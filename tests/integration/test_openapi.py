@@ -14,7 +14,7 @@ pytest_plugins = ("tests.integration.serving_fixtures",)
 SETTINGS = owners.SETTINGS
 
 SOME_ID = "01890000-0000-7000-8000-000000000000"
-MEANINGS = {400, 401, 403, 404, 405, 409, 413, 422, 503}
+MEANINGS = {400, 401, 403, 404, 405, 409, 413, 422, 429, 503}
 """Statuses of failure that the server's callers have to know."""
 
 
