@@ -156,9 +156,9 @@ UPDATE langgraph_server.threads AS t SET (next_run_at, next_run_id) = (
 
 _A_THREAD_AN_OWNER = """
 INSERT INTO langgraph_server.threads (thread_id, owner)
-SELECT gen_random_uuid(), 'owner ' || to_char(i, 'FM00000') FROM generate_series(1, 10000) AS i
+SELECT gen_random_uuid(), 'owner ' || to_char(i, 'FM00000') FROM generate_series(1, {crowd}) AS i
 UNION ALL
-SELECT gen_random_uuid(), 'crowd' FROM generate_series(1, 10000);
+SELECT gen_random_uuid(), 'crowd' FROM generate_series(1, {crowd});
 """
 _OWNER_OF = "SELECT owner FROM langgraph_server.runs WHERE run_id = %s"
 _CROWDS = [10_000, pytest.param(100_000, marks=pytest.mark.slow)]
@@ -211,7 +211,7 @@ async def test_turns_of_many_owners_cost_no_claim_more(database_url: str) -> Non
     """With 10,000 owners waiting, and one passed over with 10,000 threads, a claim is in budget."""
     async with recording(database_url, explain=True) as crowded:
         call, runs = crowded.call, crowded.storage.runs
-        await crowded.script(_A_THREAD_AN_OWNER + _ONE_RUN_A_THREAD)
+        await crowded.script(_A_THREAD_AN_OWNER + _ONE_RUN_A_THREAD, 10_000)
         owners = []
         for full in ((), ("crowd",), ("crowd", "owner 00002")):
             for _ in range(3):
