@@ -4,7 +4,7 @@ import asyncio
 from typing import Final
 
 import psycopg
-from psycopg import AsyncConnection, Rollback
+from psycopg import AsyncConnection
 from psycopg.rows import scalar_row
 
 _BACKEND: Final = "SELECT pg_backend_pid()"
@@ -37,7 +37,6 @@ async def loses_prepared_statements(conninfo: str) -> bool:
                     if await _scalar(second, _BACKEND) != backend:
                         return False
                     await _scalar(first, _PREPARED)
-                    raise Rollback
         except (
             psycopg.errors.InvalidSqlStatementName,
             psycopg.errors.DuplicatePreparedStatement,

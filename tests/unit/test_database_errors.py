@@ -46,7 +46,7 @@ def translated(error: Exception) -> Exception:
         return raised
 
 
-@pytest.mark.parametrize("kind", sorted(set(every_error()), key=lambda kind: kind.__name__))
+@pytest.mark.parametrize("kind", sorted(set(every_error()), key=str))
 def test_each_error_has_one_status(kind: type[Exception]) -> None:
     """It is one of ours with its status, or a fault of this project; no address is shown."""
     error = translated(kind(MESSAGE))
