@@ -85,6 +85,15 @@ class SchemaMismatch(DatabaseFailed, RuntimeError):
     """The database's schema is not one that this version of harness can use."""
 
 
+class Unreadable(HarnessError, ValueError):
+    """What is stored cannot be read as what it was."""
+
+    @classmethod
+    def of(cls, cause: Exception) -> "Unreadable":
+        """Say what went wrong while it was read."""
+        return cls(f"stored bytes cannot be read ({type(cause).__name__}: {cause!s:.200})")
+
+
 class ConfigError(HarnessError, ValueError):
     """A setting is wrong."""
 

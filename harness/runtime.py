@@ -8,6 +8,7 @@ import asyncio
 import logging
 
 from langgraph.checkpoint.base import BaseCheckpointSaver
+from langgraph.checkpoint.serde.base import SerializerProtocol
 
 from harness.config import DatabaseConfig
 from harness.database import Database, Pool, Usage
@@ -45,6 +46,8 @@ class _Runtime:
         self._initialized = False
         self._checkpointer: BaseCheckpointSaver[str] | None = None
         self._store: AgentStore | None = None
+        self._serde: SerializerProtocol | None = None
+        self._stores_configurable = True
         self._loop: asyncio.AbstractEventLoop | None = None
         self._lock = asyncio.Lock()
 
@@ -61,7 +64,9 @@ class _Runtime:
             self._loop, self._lock = loop, asyncio.Lock()
         return self._lock
 
-    async def initialize(self, config: DatabaseConfig) -> bool:
+    async def initialize(
+        self, config: DatabaseConfig, serde: SerializerProtocol | None, stores_configurable: bool
+    ) -> bool:
         async with self._mutex():
             if self.database is not None:
                 if self.database.config.url != config.url:
@@ -70,6 +75,7 @@ class _Runtime:
                         f"({self.database.config.safe_url}); call shutdown_database() first"
                     )
                 return True
+            self._serde, self._stores_configurable = serde, stores_configurable
             if not config.is_configured:
                 if config.required:
                     raise DatabaseUnavailable(
@@ -84,7 +90,9 @@ class _Runtime:
                 )
             self.database = await _open(config)
             if self.database is not None:
-                self._checkpointer = PooledSaver(self.database)
+                self._checkpointer = PooledSaver(
+                    self.database, serde=serde, stores_configurable=stores_configurable
+                )
             self._initialized = True
             return self.database is not None
 
@@ -100,7 +108,9 @@ class _Runtime:
         if self.storage is None:
             if self.database is None:
                 backend = MemoryBackend()
-                self._checkpointer = memory_saver(backend)
+                self._checkpointer = memory_saver(
+                    backend, serde=self._serde, stores_configurable=self._stores_configurable
+                )
                 self.storage = LocalStorage(backend)
             else:
                 self.storage = LocalStorage(PostgresBackend(self.database))
@@ -146,7 +156,12 @@ async def _open(config: DatabaseConfig) -> Database | None:
 _runtime = _Runtime()
 
 
-async def initialize_database(config: DatabaseConfig | None = None) -> bool:
+async def initialize_database(
+    config: DatabaseConfig | None = None,
+    *,
+    serde: SerializerProtocol | None = None,
+    stores_configurable: bool = True,
+) -> bool:
     """Open and migrate the database of this process; return whether it stores in Postgres.
 
     LangGraph's own tables are set up too, whatever number of processes boots at once.
@@ -157,13 +172,17 @@ async def initialize_database(config: DatabaseConfig | None = None) -> bool:
 
     Args:
         config: What to open; from the environment by default.
+        serde: How the checkpointer serializes; by default as `harness.persistence.Serializer`.
+        stores_configurable: Whether its metadata take up what a config's `configurable` says.
 
     Raises:
         DatabaseUnavailable: It cannot be reached, and `required` is set.
         SchemaMismatch: Its schema is newer than this version, or was made by other files.
         ConfigError: A setting is wrong, another database is open, or memory is in use already.
     """
-    return await _runtime.initialize(DatabaseConfig.from_env() if config is None else config)
+    return await _runtime.initialize(
+        DatabaseConfig.from_env() if config is None else config, serde, stores_configurable
+    )
 
 
 async def shutdown_database() -> None:

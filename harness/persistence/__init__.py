@@ -5,6 +5,8 @@ from harness.persistence.forgetting import forget_run
 from harness.persistence.memory import memory_saver
 from harness.persistence.owner import current_owner, owner_scope
 from harness.persistence.saver import PooledSaver
+from harness.persistence.schemas import register_schemas
+from harness.persistence.serde import Serializer
 from harness.persistence.setup import setup_langgraph
 from harness.persistence.store import AgentStore
 from harness.persistence.unwritten import Unwritten, WaitsForRoom
@@ -14,6 +16,7 @@ __all__ = [
     "AgentStore",
     "Fence",
     "PooledSaver",
+    "Serializer",
     "Unwritten",
     "WaitsForRoom",
     "current_owner",
@@ -22,6 +25,7 @@ __all__ = [
     "hold_thread",
     "memory_saver",
     "owner_scope",
+    "register_schemas",
     "setup_langgraph",
     "write_alone",
 ]

@@ -7,8 +7,8 @@ the state is a chat's.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from functools import cache
 from typing import Any, Final, Literal, TypeVar
 
@@ -19,19 +19,23 @@ from langgraph.checkpoint.base import (
     Checkpoint,
     CheckpointMetadata,
     CheckpointTuple,
+    DeltaChannelHistory,
     get_checkpoint_id,
     get_serializable_checkpoint_metadata,
 )
 from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
 from langgraph.checkpoint.serde.base import SerializerProtocol
-from langgraph.checkpoint.serde.types import _DeltaSnapshot
+from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from psycopg import AsyncCursor
 from psycopg.rows import DictRow
 from psycopg.types.json import Jsonb
 
 from harness.database.connections import Pool
-from harness.errors import InvalidInput, NotFound
+from harness.errors import HarnessError, InvalidInput, NotFound, Unreadable
 from harness.persistence.fence import Fence, current_fence
+from harness.persistence.inline import divided, scalars
+from harness.persistence.metadata import without_configurable
+from harness.persistence.serde import Serializer
 from harness.persistence.unwritten import note_size
 from harness.storage.checks import check_id
 from harness.storage.postgres.sql import load
@@ -58,6 +62,8 @@ _TURNS_ALONE: Final = 12
 """Enough for a conversation's own first token to come before its first write."""
 _OLD: Final = 4
 """Checkpoints of formats before this one have parts elsewhere, which the stock saver gathers."""
+_PLAIN: Final = (JsonPlusSerializer, Serializer)
+"""Serializers, without their subclasses, that hide nothing of what they are given."""
 
 
 class DirectSaver(AsyncPostgresSaver):
@@ -66,13 +72,26 @@ class DirectSaver(AsyncPostgresSaver):
     How large a value is is known only once it has been serialised, so its channel's last size tells
     where that is done: the first large one is serialised on the event loop.
 
+    A plain value lies in the checkpoint's own row if jsonb keeps it exactly; any other is a blob.
+    With a serializer that may hide what it is given, such as LangGraph's `EncryptedSerializer`, all
+    values are blobs, whatever the rows of before hold.
+
     Args:
         pool: Its connections are autocommitted, so that a statement is a transaction.
-        serde: How values become bytes; by default the library's.
+        serde: How values become bytes; by default a `Serializer`.
+        stores_configurable: Whether metadata take up what a config's `configurable` says, as
+            LangGraph's savers have it.
     """
 
-    def __init__(self, pool: Pool, *, serde: SerializerProtocol | None = None) -> None:
-        super().__init__(pool, serde=serde)
+    def __init__(
+        self,
+        pool: Pool,
+        *,
+        serde: SerializerProtocol | None = None,
+        stores_configurable: bool = True,
+    ) -> None:
+        super().__init__(pool, serde=Serializer() if serde is None else serde)
+        self._stores_configurable = stores_configurable
         self._large: set[str] = set()
         self._under_way = 0
         """Statements that were sent and not answered."""
@@ -102,8 +121,12 @@ class DirectSaver(AsyncPostgresSaver):
     ) -> RunnableConfig:
         """Store a checkpoint with its blobs, all or nothing."""
         await self._give_way()
-        inline, apart = _divided(checkpoint["channel_values"])
+        hides = type(self.serde) not in _PLAIN
+        inline, apart = divided(checkpoint["channel_values"], hides=hides)
         versions = {name: version for name, version in new_versions.items() if name in apart}
+        if hides:  # a value that has not changed may lie inline in the rows of before
+            versions = {**scalars(apart, checkpoint["channel_versions"]), **versions}
+        told = config if self._stores_configurable else without_configurable(config)
         configurable = config["configurable"]
         thread_id, namespace = configurable["thread_id"], configurable["checkpoint_ns"]
         blobs = await self._dumped(
@@ -118,7 +141,7 @@ class DirectSaver(AsyncPostgresSaver):
             **address,
             "parent_id": configurable.get("checkpoint_id"),
             "checkpoint": Jsonb({**checkpoint, "channel_values": inline}),
-            "metadata": Jsonb(get_serializable_checkpoint_metadata(config, metadata)),
+            "metadata": Jsonb(get_serializable_checkpoint_metadata(told, metadata)),
             **_params(("channel", "version", "type", "blob"), [row[2:] for row in blobs]),
         }
         if blobs:
@@ -259,6 +282,24 @@ class DirectSaver(AsyncPostgresSaver):
             return self._loaded(value)
         return await asyncio.to_thread(self._loaded, value)
 
+    def _load_blobs(self, blob_values: list[tuple[bytes, bytes, bytes]]) -> dict[str, Any]:
+        with _told():
+            return super()._load_blobs(blob_values)
+
+    def _load_writes(
+        self, writes: list[tuple[bytes, bytes, bytes, bytes, bytes, bytes]] | None
+    ) -> list[tuple[str, str, Any]]:
+        with _told():
+            return super()._load_writes(writes)
+
+    def _migrate_pending_sends(self, *args: Any) -> None:
+        with _told():
+            super()._migrate_pending_sends(*args)
+
+    def _build_delta_channels_writes_history(self, **given: Any) -> dict[str, DeltaChannelHistory]:
+        with _told():
+            return super()._build_delta_channels_writes_history(**given)
+
     def _loaded(self, row: DictRow) -> CheckpointTuple:
         checkpoint: Checkpoint = row["checkpoint"]
         inline, apart = checkpoint.get("channel_values"), self._load_blobs(row["channel_values"])
@@ -341,18 +382,16 @@ def _config(row: DictRow, checkpoint_id: str) -> RunnableConfig:
     }
 
 
-def _divided(values: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return what stands in the checkpoint's own row, and what becomes blobs.
+@contextmanager
+def _told() -> Iterator[None]:
+    """Have whatever a serializer raises be one error.
 
-    A delta channel's snapshot is a blob, and is marked in the checkpoint.
+    Raises:
+        Unreadable: It is none of ours.
     """
-    inline: dict[str, Any] = {}
-    apart: dict[str, Any] = {}
-    for name, value in values.items():
-        if value is None or isinstance(value, str | int | float | bool):
-            inline[name] = value
-        else:
-            apart[name] = value
-            if isinstance(value, _DeltaSnapshot):
-                inline[name] = True
-    return inline, apart
+    try:
+        yield
+    except HarnessError:
+        raise
+    except Exception as exc:
+        raise Unreadable.of(exc) from exc

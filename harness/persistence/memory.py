@@ -14,10 +14,13 @@ from langgraph.checkpoint.base import (
     CheckpointTuple,
 )
 from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.checkpoint.serde.base import SerializerProtocol
 
 from harness.errors import Conflict, NotFound
 from harness.persistence.fence import current_fence
 from harness.persistence.memory_retention import MemoryCheckpoints
+from harness.persistence.metadata import without_configurable
+from harness.persistence.serde import Serializer
 from harness.storage.memory import MemoryBackend
 from harness.storage.memory.jsonb import contains
 from harness.storage.memory.rows import ThreadRow
@@ -31,11 +34,21 @@ class MemorySaver(InMemorySaver):
 
     Args:
         tables: Where the threads and runs are that it is written for.
+        serde: How values become bytes; by default a `Serializer`.
+        stores_configurable: Whether metadata take up what a config's `configurable` says, as
+            LangGraph's savers have it.
     """
 
-    def __init__(self, tables: Tables) -> None:
-        super().__init__()
+    def __init__(
+        self,
+        tables: Tables,
+        *,
+        serde: SerializerProtocol | None = None,
+        stores_configurable: bool = True,
+    ) -> None:
+        super().__init__(serde=Serializer() if serde is None else serde)
         self.tables: Final = tables
+        self._stores_configurable = stores_configurable
 
     def put(
         self,
@@ -52,8 +65,9 @@ class MemorySaver(InMemorySaver):
             NotFound: It writes to another thread, which its owner does not have; or the thread that
                 is written to alone is gone; nothing was written.
         """
+        told = config if self._stores_configurable else without_configurable(config)
         with self._let_through(config["configurable"]["thread_id"]):
-            return super().put(config, checkpoint, metadata, new_versions)
+            return super().put(told, checkpoint, metadata, new_versions)
 
     def put_writes(
         self,
@@ -134,8 +148,13 @@ class MemorySaver(InMemorySaver):
                 self.blobs[target, namespace, channel, version] = blob
 
 
-def memory_saver(backend: MemoryBackend) -> MemorySaver:
+def memory_saver(
+    backend: MemoryBackend,
+    *,
+    serde: SerializerProtocol | None = None,
+    stores_configurable: bool = True,
+) -> MemorySaver:
     """Return an empty checkpointer that loses what the backend deletes, in the same step."""
-    saver = MemorySaver(backend.tables)
+    saver = MemorySaver(backend.tables, serde=serde, stores_configurable=stores_configurable)
     backend.tables.beside.append(MemoryCheckpoints(saver))
     return saver

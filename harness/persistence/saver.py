@@ -45,13 +45,21 @@ class PooledSaver(DirectSaver):
 
     Args:
         database: An open database; the saver leaves closing it to its owner.
-        serde: How values become bytes; by default the library's, which revives only registered
-            types under LANGGRAPH_STRICT_MSGPACK=true. Without that variable a compiled graph
-            registers none of its types, so being strict here alone would turn them into dicts.
+        serde: How values become bytes; by default a `Serializer`, which is strict under
+            LANGGRAPH_STRICT_MSGPACK=true. Without that variable a compiled graph registers none of
+            its classes, so that being strict here alone would refuse them.
+        stores_configurable: Whether metadata take up what a config's `configurable` says, as
+            LangGraph's savers have it.
     """
 
-    def __init__(self, database: Database, *, serde: SerializerProtocol | None = None) -> None:
-        super().__init__(database.pool, serde=serde)
+    def __init__(
+        self,
+        database: Database,
+        *,
+        serde: SerializerProtocol | None = None,
+        stores_configurable: bool = True,
+    ) -> None:
+        super().__init__(database.pool, serde=serde, stores_configurable=stores_configurable)
         self._database = database
 
     @property

@@ -18,6 +18,7 @@ from harness.errors import (
     OutcomeUnknown,
     Overloaded,
     SchemaMismatch,
+    Unreadable,
 )
 from harness.server.http import Reply
 
@@ -48,6 +49,7 @@ _STATUSES: Final[dict[type[HarnessError], int]] = {
     Conflict: 409,
     Forbidden: 403,
     LeaseLost: 409,
+    Unreadable: 409,
     Overloaded: 503,
     DatabaseUnavailable: 503,
     OutcomeUnknown: 503,
