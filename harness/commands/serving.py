@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
 
-from harness.config import DatabaseConfig, ProvisionConfig, ServerConfig
+from harness.config import DatabaseConfig, ProvisionConfig, ServerConfig, prepare_langgraph
 from harness.provision import named
 
 
@@ -36,6 +36,7 @@ def serve_until_told(
         host=host, port=port, graphs=graphs, insecure=insecure, with_parent=with_parent
     )
     database = DatabaseConfig.from_env()
+    prepare_langgraph(config)
     from harness.server.serve import serve  # noqa: PLC0415 -- a wrong setting is told at once
 
     if embedded:

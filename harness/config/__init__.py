@@ -28,6 +28,7 @@
 | `HARNESS_LEASE_S` | after which a dead server's runs are taken up | 30 |
 | `HARNESS_HEARTBEAT_S` | between two signs of life on a silent stream | 5 |
 | `HARNESS_GRACE_S` | given to runs and streams when the server ends | 10 |
+| `HARNESS_MSGPACK_ALLOW` | more classes that checkpoints may hold, or `any` | none |
 | `HARNESS_MODEL` | the chat model of the graphs, as `provider:name` | none: a deterministic one |
 """
 
@@ -50,6 +51,7 @@ __all__ = [
     "check_url",
     "in_ci",
     "model_name",
+    "prepare_langgraph",
     "prepare_robyn",
     "redact",
     "results_folder",
@@ -84,6 +86,14 @@ def without_pytest(environ: Mapping[str, str] | None = None) -> dict[str, str]:
     """The environment for a pytest of our own: nothing in it changes how pytest runs."""
     found = os.environ if environ is None else environ
     return {name: value for name, value in found.items() if not name.startswith("PYTEST_")}
+
+
+def prepare_langgraph(config: ServerConfig) -> None:
+    """Say what LangGraph reads from the environment when it is imported.
+
+    Strict, a graph that is compiled registers the classes of its schema.
+    """
+    os.environ["LANGGRAPH_STRICT_MSGPACK"] = "false" if config.revived is True else "true"
 
 
 def prepare_robyn() -> None:

@@ -5,13 +5,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Self
+from typing import Final, Literal, Self
 
-from harness.config.environment import Environment
+from harness.config.environment import FALSE, Environment
 from harness.errors import ConfigError
 
-_LEAST_SECRET_BYTES = 32
-_COUNTS = (
+_LEAST_SECRET_BYTES: Final = 32
+_ANY: Final = "any"
+_COUNTS: Final = (
     "max_body_bytes",
     "max_streams",
     "concurrency",
@@ -74,6 +75,9 @@ class ServerConfig:
     """Between two signs of life on a stream where nothing happens."""
     grace_s: float = 10.0
     """Given to runs and streams when the server is told to end."""
+    revived: frozenset[tuple[str, str]] | Literal[True] = frozenset()
+    """Modules and names of classes that checkpoints may hold beyond those of graphs' schemas; True:
+    any, so that whoever can write to the database can run code in the server."""
 
     def __post_init__(self) -> None:
         """Check every value before anything is opened."""
@@ -130,9 +134,35 @@ class ServerConfig:
             "lease_s": env.number("HARNESS_LEASE_S", default.lease_s),
             "heartbeat_s": env.number("HARNESS_HEARTBEAT_S", default.heartbeat_s),
             "grace_s": env.number("HARNESS_GRACE_S", default.grace_s),
+            "revived": _revived(env),
         }
+        if env.text("LANGGRAPH_AES_KEY") is not None:
+            raise ConfigError(
+                "LANGGRAPH_AES_KEY is set, but this server keeps inputs, values and errors in rows "
+                "that it cannot encrypt; unset it, or encrypt the database's disk"
+            )
         found |= {name: value for name, value in given.items() if value is not None}
         return cls(**found)  # type: ignore[arg-type]  # the class checks each
+
+
+def _revived(env: Environment) -> frozenset[tuple[str, str]] | Literal[True]:
+    text = env.text("HARNESS_MSGPACK_ALLOW") or ""
+    if text.lower() == _ANY:
+        return True
+    if (env.text("LANGGRAPH_STRICT_MSGPACK") or "true").lower() in FALSE:
+        raise ConfigError(
+            "LANGGRAPH_STRICT_MSGPACK is off, but this server is strict; set "
+            "HARNESS_MSGPACK_ALLOW=any to have it revive any class"
+        )
+    found = set()
+    for one in filter(None, map(str.strip, text.split(","))):
+        module, colon, name = one.partition(":")
+        if not (module and colon and name):
+            raise ConfigError(
+                f"HARNESS_MSGPACK_ALLOW must be module:Class, with commas, or any; not {one!r}"
+            )
+        found.add((module, name))
+    return frozenset(found)
 
 
 def _is_loopback(host: str) -> bool:

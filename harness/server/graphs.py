@@ -19,6 +19,7 @@ from langgraph.store.base import BaseStore
 from harness.agents import GRAPHS, Graph
 from harness.agents.graph import Saver
 from harness.errors import ConfigError, NotFound
+from harness.persistence import register_schemas
 
 _NAMESPACE: Final = UUID("6ba7b821-9dad-11d1-80b4-00c04fd430c8")
 """Of the ids of system assistants; the official server's, so that `agent` has the same id there."""
@@ -66,6 +67,7 @@ class Graphs:
             raise NotFound.of("graph", name)
         if name not in self._made:
             graph, lasts = await self._make(name, config or {})
+            register_schemas(self._checkpointer, graph)
             if not lasts:
                 return graph
             self._made[name] = graph

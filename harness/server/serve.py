@@ -16,6 +16,7 @@ from typing import Any, Final, NoReturn
 from harness.config import DatabaseConfig, ServerConfig, prepare_robyn
 from harness.errors import ConfigError, HarnessError
 from harness.models import SYSTEM
+from harness.persistence import Serializer
 from harness.runtime import (
     get_checkpointer,
     get_storage,
@@ -142,10 +143,13 @@ class _Server:
         await shutdown_database()
 
     async def _open(self) -> Services:
+        serde = Serializer(allow=self._config.revived)
         share = self._config.share_of(self._database.pool_max_size)
         bounds_owners = share < self._database.pool_max_size
         await initialize_database(
-            replace(self._database, connections_per_owner=share if bounds_owners else None)
+            replace(self._database, connections_per_owner=share if bounds_owners else None),
+            serde=serde,
+            stores_configurable=False,
         )
         storage, checkpointer, store = get_storage(), get_checkpointer(), get_store()
         if checkpointer is None or store is None:
