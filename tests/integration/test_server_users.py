@@ -39,8 +39,9 @@ TABLES = """
     SELECT 'fact', owner, owner, split_part(value ->> 'fact', ' ', 1)
     FROM langgraph_server.store_items WHERE namespace <> ARRAY['notes']
     UNION ALL
-    SELECT DISTINCT 'checkpoint', metadata ->> 'user_id', metadata ->> 'user_id', thread_id
-    FROM checkpoints
+    SELECT DISTINCT 'checkpoint', r.owner, r.owner, c.thread_id
+    FROM checkpoints AS c
+    LEFT JOIN langgraph_server.runs AS r ON r.run_id::text = c.metadata ->> 'run_id'
 """
 """Of each row: what it is, its owner, the owner that its readers see, and whose it should be."""
 

@@ -10,12 +10,10 @@ from langgraph.types import Command, Send
 
 from harness.agents.graph import Graph
 from harness.models import Assistant, Run
+from harness.server.execution.identity import given, given_metadata, identity_of, is_reserved
 
 _Setting = Literal["recursion_limit", "max_concurrency", "run_name"]
 _OWN_SETTINGS: Final[tuple[_Setting, ...]] = ("recursion_limit", "max_concurrency", "run_name")
-_PRIVATE: Final = "__"
-"""Keys of `configurable` that begin so are LangGraph's own."""
-
 DEFAULT_MODES: Final = ("values",)
 
 
@@ -36,32 +34,32 @@ class GraphRequest:
 def config_of(run: Run, assistant: Assistant, owner: str) -> RunnableConfig:
     """Merge the assistant's config and the run's, and say in it who runs what where.
 
-    The run's comes first, except for what it is not to decide: which thread and run it is.
+    The run's comes before the assistant's, and what the server says before both: neither can name
+    another thread, run or user (`harness.server.execution.identity`).
     """
     asked: Mapping[str, Any] = run.kwargs.get("config") or {}
-    context: Mapping[str, Any] = run.kwargs.get("context") or {}
-    configurable = {
-        **_public(assistant.config.get("configurable")),
-        **_public(context),
-        **_public(asked.get("configurable")),
-    }
-    configurable.setdefault("user_id", owner)
-    for name in ("checkpoint_id", "checkpoint_ns"):
-        configurable.pop(name, None)
-    configurable |= _checkpoint_of(run.kwargs)
     names = {
         "run_id": run.run_id,
         "assistant_id": run.assistant_id,
         "graph_id": assistant.graph_id,
     }
-    configurable |= {**names, "thread_id": run.thread_id, "langgraph_auth_user_id": owner}
+    configurable = {
+        "user_id": owner,
+        **given(assistant.config.get("configurable")),
+        **given(run.kwargs.get("context")),
+        **given(asked.get("configurable")),
+        **_checkpoint_of(run.kwargs),
+        **names,
+        "thread_id": run.thread_id,
+        **identity_of(owner),
+    }
     settings = {**assistant.config, **asked}
     config = RunnableConfig(
         tags=[*(assistant.config.get("tags") or ()), *(asked.get("tags") or ())],
         metadata={
-            **_unowned(assistant.metadata),
-            **(asked.get("metadata") or {}),
-            **_unowned(run.metadata),
+            **given_metadata(assistant.metadata),
+            **given_metadata(asked.get("metadata")),
+            **given_metadata(run.metadata),
             **names,
             "run_attempt": run.attempt,
         },
@@ -97,7 +95,7 @@ def request_of(
     return GraphRequest(
         input=None if continues else command_of(command) if command else asked.get("input"),
         config=config,
-        context=_context(graph, {**assistant.context, **_overlay(asked)}),
+        context=_context(graph, {**given(assistant.context), **_overlay(asked)}, config),
         modes=modes_of(asked),
         subgraphs=bool(asked.get("stream_subgraphs")),
         options={
@@ -147,23 +145,17 @@ def _checkpoint_of(asked: Mapping[str, Any]) -> dict[str, Any]:
 
 def _overlay(asked: Mapping[str, Any]) -> dict[str, Any]:
     """Return the run's context, which `config["configurable"]` mirrors."""
-    return _public((asked.get("config") or {}).get("configurable")) | (asked.get("context") or {})
+    return given((asked.get("config") or {}).get("configurable")) | given(asked.get("context"))
 
 
-def _context(graph: Graph, given: dict[str, Any]) -> dict[str, Any] | None:
-    """Return the part of the context that the graph knows; what it knows none of, all of it."""
+def _context(graph: Graph, said: dict[str, Any], config: RunnableConfig) -> dict[str, Any] | None:
+    """Return the part of the context that the graph knows; what it knows none of, all of it.
+
+    What is the server's to say, and the graph wants to know, is the config's.
+    """
     schema = graph.get_context_jsonschema()
     if schema is None:
-        return given or None
+        return said or None
     known = schema.get("properties", {})
-    return {name: value for name, value in given.items() if name in known}
-
-
-def _public(configurable: Mapping[str, Any] | None) -> dict[str, Any]:
-    return {
-        name: value for name, value in (configurable or {}).items() if not name.startswith(_PRIVATE)
-    }
-
-
-def _unowned(metadata: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in metadata.items() if name != "owner"}
+    own = {name: value for name, value in config["configurable"].items() if is_reserved(name)}
+    return {name: value for name, value in {**said, **own}.items() if name in known}
