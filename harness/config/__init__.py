@@ -29,6 +29,7 @@
 | `HARNESS_HEARTBEAT_S` | between two signs of life on a silent stream | 5 |
 | `HARNESS_GRACE_S` | given to runs and streams when the server ends | 10 |
 | `HARNESS_MSGPACK_ALLOW` | more classes that checkpoints may hold, or `any` | none |
+| `HARNESS_CORS_ORIGINS` | origins of web pages that may call, with commas between them | none |
 | `HARNESS_MODEL` | the chat model of the graphs, as `provider:name` | none: a deterministic one |
 """
 
@@ -38,16 +39,26 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from harness.config.address import check_url, redact
+from harness.config.cors import Cors
 from harness.config.database import DatabaseConfig, ProvisionConfig, Provisioner
+from harness.config.deployment import AuthSource, Deployment, GraphSource, SecuritySource
 from harness.config.environment import FALSE, Environment
+from harness.config.lifetimes import ItemTtl, ThreadTtl
 from harness.config.server import ServerConfig
 from harness.errors import ConfigError
 
 __all__ = [
+    "AuthSource",
+    "Cors",
     "DatabaseConfig",
+    "Deployment",
+    "GraphSource",
+    "ItemTtl",
     "ProvisionConfig",
     "Provisioner",
+    "SecuritySource",
     "ServerConfig",
+    "ThreadTtl",
     "check_url",
     "in_ci",
     "model_name",
