@@ -65,6 +65,10 @@ class AsyncOnly(HarnessError, NotImplementedError):
     """This can only be called asynchronously."""
 
 
+class GraphUnusable(HarnessError, ValueError):
+    """The graph cannot be loaded or made."""
+
+
 class LeaseLost(HarnessError, RuntimeError):
     """The lease on this run has passed to somebody else or has been given up."""
 

@@ -4,7 +4,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
 
-from harness.config import DatabaseConfig, ProvisionConfig, ServerConfig, prepare_langgraph
+from harness.config import (
+    DatabaseConfig,
+    Deployment,
+    ProvisionConfig,
+    ServerConfig,
+    prepare_langgraph,
+)
 from harness.provision import named
 
 
@@ -29,11 +35,15 @@ def serve_until_told(
         with_parent: End when standard input does, too.
 
     Raises:
-        ConfigError: A setting cannot be used, or the port is taken.
+        ConfigError: A setting cannot be used, a key of the file would have no effect, or the port
+            is taken.
         ProvisionError: The embedded server cannot be started.
     """
+    deployment = None if graphs is None else Deployment.read(graphs)
+    if deployment is not None:
+        deployment.set_environment()  # before anything is read from it
     config = ServerConfig.from_env(
-        host=host, port=port, graphs=graphs, insecure=insecure, with_parent=with_parent
+        deployment=deployment, host=host, port=port, insecure=insecure, with_parent=with_parent
     )
     database = DatabaseConfig.from_env()
     prepare_langgraph(config)

@@ -4,10 +4,12 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_address
-from pathlib import Path
 from typing import Final, Literal, Self
 
+from harness.config.cors import Cors
+from harness.config.deployment import Deployment
 from harness.config.environment import FALSE, Environment
+from harness.config.lifetimes import ItemTtl, ThreadTtl
 from harness.errors import ConfigError
 
 _LEAST_SECRET_BYTES: Final = 32
@@ -36,8 +38,8 @@ class ServerConfig:
 
     host: str = "127.0.0.1"
     port: int = 8123
-    graphs: Path | None = None
-    """A `langgraph.json`; None: the agents that come with harness."""
+    deployment: Deployment | None = None
+    """What a `langgraph.json` asks for; None: the agents that come with harness."""
     insecure: bool = False
     """Serve others than this machine without authentication."""
     with_parent: bool = False
@@ -78,6 +80,12 @@ class ServerConfig:
     revived: frozenset[tuple[str, str]] | Literal[True] = frozenset()
     """Modules and names of classes that checkpoints may hold beyond those of graphs' schemas; True:
     any, so that whoever can write to the database can run code in the server."""
+    cors: Cors | None = None
+    """Which web pages may read answers; None: those of this server's own origin only."""
+    thread_ttl: ThreadTtl | None = None
+    """How long threads are kept; None: until they are deleted."""
+    item_ttl: ItemTtl | None = None
+    """How long items are kept that say nothing themselves; None: until they are deleted."""
 
     def __post_init__(self) -> None:
         """Check every value before anything is opened."""
@@ -92,19 +100,36 @@ class ServerConfig:
         for name in ("lease_s", "heartbeat_s", "grace_s"):
             if not 0 < getattr(self, name) < math.inf:
                 raise ConfigError(f"{name} must be seconds above 0, not {getattr(self, name)}")
+        self._check_callers()
+
+    def _check_callers(self) -> None:
+        """Check that who calls can be told, by one of the ways to tell it."""
         if self.jwt_secret is not None and self.jwt_public_key is not None:
             raise ConfigError("set HARNESS_JWT_SECRET or HARNESS_JWT_PUBLIC_KEY, not both")
         if self.jwt_secret is not None and len(self.jwt_secret.encode()) < _LEAST_SECRET_BYTES:
             raise ConfigError(f"HARNESS_JWT_SECRET must have {_LEAST_SECRET_BYTES} bytes or more")
+        if self.has_jwt_key and self.deployment is not None and self.deployment.auth is not None:
+            raise ConfigError(
+                "set HARNESS_JWT_SECRET or HARNESS_JWT_PUBLIC_KEY, or `auth` in a langgraph.json, "
+                "but not both: one of them has to tell who calls"
+            )
         if not self.authenticates and not self.insecure and not _is_loopback(self.host):
             raise ConfigError(
                 f"{self.host} can be reached by others, who could read and write everything; set "
-                "HARNESS_JWT_SECRET or HARNESS_JWT_PUBLIC_KEY, or say --insecure"
+                "HARNESS_JWT_SECRET or HARNESS_JWT_PUBLIC_KEY, or `auth` in a langgraph.json, or "
+                "say --insecure"
             )
 
     @property
     def authenticates(self) -> bool:
-        """Whether callers must show a token."""
+        """Whether callers must show who they are."""
+        return self.has_jwt_key or (
+            self.deployment is not None and self.deployment.auth is not None
+        )
+
+    @property
+    def has_jwt_key(self) -> bool:
+        """Whether callers must show a signed token."""
         return self.jwt_secret is not None or self.jwt_public_key is not None
 
     def share_of(self, total: int) -> int:
@@ -117,9 +142,22 @@ class ServerConfig:
         return self.owner_share if self.authenticates else 1.0
 
     @classmethod
-    def from_env(cls, environ: Mapping[str, str] | None = None, **given: object) -> Self:
-        """Read `HARNESS_*`; what is given otherwise, and is not None, comes first."""
+    def from_env(
+        cls,
+        environ: Mapping[str, str] | None = None,
+        *,
+        deployment: Deployment | None = None,
+        **given: object,
+    ) -> Self:
+        """Read `HARNESS_*`; what is given otherwise, and is not None, comes first.
+
+        Args:
+            environ: The environment; None: this process's.
+            deployment: What a `langgraph.json` asks for.
+            given: Other fields.
+        """
         env = Environment(environ)
+        origins = env.text("HARNESS_CORS_ORIGINS")
         key = env.text("HARNESS_JWT_PUBLIC_KEY")
         default = cls()
         found: dict[str, object] = {
@@ -135,6 +173,10 @@ class ServerConfig:
             "heartbeat_s": env.number("HARNESS_HEARTBEAT_S", default.heartbeat_s),
             "grace_s": env.number("HARNESS_GRACE_S", default.grace_s),
             "revived": _revived(env),
+            "cors": Cors.of_list(origins) if origins else deployment and deployment.cors,
+            "thread_ttl": deployment and deployment.thread_ttl,
+            "item_ttl": deployment and deployment.item_ttl,
+            "deployment": deployment,
         }
         if env.text("LANGGRAPH_AES_KEY") is not None:
             raise ConfigError(

@@ -5,9 +5,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from http import HTTPStatus
 from typing import Any, Final
 
-from harness.server.dispatch import Dispatcher, Raw
+from harness.server.dispatch import Dispatcher
 from harness.server.encoding import encode
-from harness.server.http import METHODS, PARAMETER, Reply, Route, StreamReply
+from harness.server.http import METHODS, PARAMETER, Raw, Reply, Route, StreamReply
 
 _OTHER_METHODS: Final = (*METHODS, "HEAD", "OPTIONS")
 
@@ -43,20 +43,21 @@ def listen(
 
     def endpoint(route: Route) -> Callable[[Any], Awaitable[Any]]:
         async def answer(request: robyn.Request) -> Any:
-            reply = await dispatcher().answer(route, _raw(request))
-            return _response(robyn, reply)
+            return _response(robyn, await dispatcher().answer(route, _raw(request)))
 
         return answer
 
     for route in routes:
-        app.add_route(route.method, PARAMETER.sub(r":\1", route.path), endpoint(route))
+        for method in _methods_of(route):
+            app.add_route(method, PARAMETER.sub(r":\1", route.path), endpoint(route))
 
-    patterns = [(re.compile(PARAMETER.sub(r"[^/]+", r.path)), r.method) for r in routes]
+    patterns = [(re.compile(PARAMETER.sub(r"[^/]+", r.path)), _methods_of(r)) for r in routes]
 
     async def nowhere(request: robyn.Request) -> Any:
         path = request.url.path
-        allowed = sorted({method for pattern, method in patterns if pattern.fullmatch(path)})
-        return _response(robyn, dispatcher().refuse(request.method, allowed))
+        served = (methods for pattern, methods in patterns if pattern.fullmatch(path))
+        allowed = sorted({method for methods in served for method in methods})
+        return _response(robyn, dispatcher().refuse(_raw(request), allowed))
 
     for method in _OTHER_METHODS:
         for path in ("/", "/*rest"):
@@ -64,12 +65,22 @@ def listen(
     app.start(host=host, port=port, _check_port=False)
 
 
+def _methods_of(route: Route) -> tuple[str, ...]:
+    """Return the methods that a route is reached by: HEAD where GET is."""
+    return ("GET", "HEAD") if route.method == "GET" else (route.method,)
+
+
 def _raw(request: Any) -> Raw:
+    headers = request.headers.get_headers()
     return Raw(
+        method=request.method,
+        address=request.url.path,
         path=request.path_params,
         query=request.query_params.to_dict(),
-        headers={name: values[-1] for name, values in request.headers.get_headers().items()},
+        all_headers=headers,
+        headers={name: values[-1] for name, values in headers.items()},
         body=request.body,
+        client=request.ip_addr,
     )
 
 

@@ -5,7 +5,7 @@ import logging
 import re
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from functools import cache
 from http import HTTPStatus
 from typing import Any, Final
@@ -15,12 +15,17 @@ import orjson
 
 from harness.database import on_behalf_of
 from harness.errors import InvalidInput
-from harness.server.auth import ANYBODY, Authenticator
+from harness.server.auth import Guard
+from harness.server.cors import Origins
 from harness.server.encoding import encode
 from harness.server.failures import HttpError, reply_to, told
-from harness.server.http import Call, Nothing, Reply, Route, Schema, StreamReply
+from harness.server.http import Call, Nothing, Raw, Reply, Route, Schema, StreamReply
 from harness.server.limits import check_limits
+from harness.server.logs import about
 from harness.server.services import Services
+from harness.server.streams import Closing
+from harness.server.users import ANYBODY, User
+from harness.storage.resources.ownership import new_id
 from harness.storage.values import INT_MAX, INT_MIN
 
 access: Final = logging.getLogger("harness.server.access")
@@ -29,16 +34,8 @@ _LONG_NUMBER: Final = re.compile(rb"\d{19}")
 """Stands in every text of a number that does not fit into 64 bits, and in few others."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Raw:
-    """A request as it came over the wire."""
-
-    path: Mapping[str, str]
-    """Parameters, still percent-encoded."""
-    query: Mapping[str, Sequence[str]]
-    """Names and values, still percent-encoded."""
-    headers: Mapping[str, str]
-    body: bytes | str
+_ID: Final = re.compile(r"[0-9a-fA-F-]{32,36}")
+_REQUEST_ID: Final = re.compile(r"[\x21-\x7e]{1,128}")
 
 
 class Dispatcher:
@@ -46,61 +43,86 @@ class Dispatcher:
 
     Args:
         services: What handlers work with.
-        authenticator: Who tells owners.
+        guard: Who tells owners, and what they may do.
     """
 
-    def __init__(self, services: Services, authenticator: Authenticator) -> None:
+    def __init__(self, services: Services, guard: Guard) -> None:
         self._services = services
-        self._authenticator = authenticator
+        self._guard = guard
+        self._origins = Origins(services.config.cors)
 
     async def answer(self, route: Route, raw: Raw) -> Reply | StreamReply:
         """Return the answer to a request for a route."""
         began_s = time.perf_counter()
-        owner = ANYBODY
-        try:
-            if not route.is_open:
-                owner = self._authenticator.owner_of(raw.headers)
-            with on_behalf_of(owner):
-                reply = self._sized(await route.handler(self._call(route, raw, owner)))
-        except Exception as exc:  # noqa: BLE001 -- each is turned into a reply, the unknown logged
-            reply = reply_to(exc)
-        self._note(
-            route.method,
-            route.path,
-            reply.status if isinstance(reply, Reply) else 200,
-            took_s=time.perf_counter() - began_s,
-            owner=owner,
-        )
-        return reply
+        owner: str | None = None
+        request_id = _request_id(raw.headers)
+        with about(request_id=request_id, **_ids_in(raw.path)):
+            try:
+                user = None
+                if not route.is_open:
+                    user = await self._guard.user_of(raw)
+                    owner = ANYBODY if user is None else user.identity
+                call = self._call(route, raw, owner or ANYBODY, user)
+                with on_behalf_of(call.owner):
+                    asked = call if user is None else await self._guard.authorized(route, call)
+                    reply = asked if isinstance(asked, Reply) else await route.handler(asked)
+                reply = self._sized(reply)
+                if raw.method == "HEAD":
+                    reply = await _without_body(reply)
+            except Exception as exc:  # noqa: BLE001 -- each is turned into a reply, the unknown logged
+                reply = reply_to(exc)
+            self._note(
+                raw.method,
+                route.path,
+                reply.status if isinstance(reply, Reply) else 200,
+                took_s=time.perf_counter() - began_s,
+                owner=owner,
+            )
+        return self._marked(reply, raw.headers, request_id)
 
-    def refuse(self, method: str, allowed: Sequence[str]) -> Reply:
+    def refuse(self, raw: Raw, allowed: Sequence[str]) -> Reply | StreamReply:
         """Return the answer to a request that is for no route.
 
         Args:
-            method: The request's.
+            raw: The request.
             allowed: Methods that the same path is served for.
         """
-        status = HTTPStatus.METHOD_NOT_ALLOWED if allowed else HTTPStatus.NOT_FOUND
-        self._note(method, None, int(status), took_s=0.0, owner=ANYBODY)
-        headers = {"Allow": ", ".join(allowed)} if allowed else {}
-        return told(int(status), status.phrase, headers)
+        request_id = _request_id(raw.headers)
+        reply = None
+        if raw.method == "OPTIONS" and allowed:
+            reply = self._origins.preflight(raw.headers, allowed)
+        if reply is None:
+            status = HTTPStatus.METHOD_NOT_ALLOWED if allowed else HTTPStatus.NOT_FOUND
+            headers = {"Allow": ", ".join(allowed)} if allowed else {}
+            reply = told(int(status), status.phrase, headers)
+        with about(request_id=request_id):
+            self._note(raw.method, None, reply.status, took_s=0.0, owner=None)
+        return self._marked(reply, raw.headers, request_id)
+
+    def _marked(
+        self, reply: Reply | StreamReply, headers: Mapping[str, str], request_id: str
+    ) -> Reply | StreamReply:
+        """Return a reply with the headers that each has."""
+        further = {"X-Request-Id": request_id, **self._origins.headers(headers)}
+        return replace(reply, headers={**further, **reply.headers})
 
     def _note(
-        self, method: str, route: str | None, status: int, *, took_s: float, owner: str
+        self, method: str, route: str | None, status: int, *, took_s: float, owner: str | None
     ) -> None:
         metrics = self._services.metrics
         metrics.requests.labels(method, route or "", status).inc()
         metrics.seconds.labels(method, route or "").observe(took_s)
-        line = {
+        fields = {
             "method": method,
             "route": route,
             "status": status,
             "ms": round(1_000 * took_s, 2),
-            "owner": owner,
         }
-        access.info(encode(line))
+        if owner is not None:
+            fields["owner"] = owner
+        access.info("%s %s %d", method, route, status, extra={"fields": fields})
 
-    def _call(self, route: Route, raw: Raw, owner: str) -> Call[Any, Any]:
+    def _call(self, route: Route, raw: Raw, owner: str, user: User | None) -> Call[Any, Any]:
         try:
             path = {name: unquote(value, errors="strict") for name, value in raw.path.items()}
             query = {
@@ -116,6 +138,7 @@ class Dispatcher:
             headers=raw.headers,
             owner=owner,
             services=self._services,
+            user=user,
         )
 
     def _body(self, kind: type[Schema], body: bytes | str) -> Schema:
@@ -147,6 +170,30 @@ class Dispatcher:
                 f"the answer is larger than {most} bytes: ask for fewer (limit) or less (select)",
             )
         return Reply(body=text, status=reply.status, headers=headers)
+
+
+def _request_id(headers: Mapping[str, str]) -> str:
+    """Return the caller's id of a request, or a new one where it has none that can be written."""
+    given = headers.get("x-request-id", "")
+    return given if _REQUEST_ID.fullmatch(given) else new_id()
+
+
+def _ids_in(path: Mapping[str, str]) -> dict[str, str]:
+    """Return what of a path may be logged: no text that only stands where an id should."""
+    found = {name: path[name] for name in ("thread_id", "run_id") if name in path}
+    return {name: text for name, text in found.items() if _ID.fullmatch(text)}
+
+
+async def _without_body(reply: Reply | StreamReply) -> Reply | StreamReply:
+    """Return what HEAD is answered: what GET would be, where the HTTP server leaves out the body.
+
+    Of a stream, nothing is begun.
+    """
+    if isinstance(reply, Reply):
+        return reply
+    if isinstance(reply.pieces, Closing):
+        await reply.pieces.aclose()
+    return Reply(body="", headers={**reply.headers, "Content-Type": reply.media_type})
 
 
 def _document(body: bytes) -> Any:

@@ -11,6 +11,7 @@ from harness.errors import (
     Conflict,
     DatabaseUnavailable,
     Forbidden,
+    GraphUnusable,
     HarnessError,
     InvalidInput,
     LeaseLost,
@@ -45,6 +46,7 @@ class Failure(BaseModel):
 
 _STATUSES: Final[dict[type[HarnessError], int]] = {
     InvalidInput: 422,
+    GraphUnusable: 422,
     NotFound: 404,
     Conflict: 409,
     Forbidden: 403,

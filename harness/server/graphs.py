@@ -1,25 +1,24 @@
 """The graphs that are served: from a `langgraph.json`, or those that come with harness."""
 
-import importlib
-import importlib.util
-import inspect
-import json
-import sys
-from collections.abc import Mapping
-from pathlib import Path
-from types import ModuleType
-from typing import Any, Final
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, Final, cast
 from uuid import UUID, uuid5
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.graph.state import StateGraph
 from langgraph.pregel import Pregel
 from langgraph.store.base import BaseStore
+from langgraph_sdk.runtime import AccessContext
 
 from harness.agents import GRAPHS, Graph
 from harness.agents.graph import Saver
-from harness.errors import ConfigError, NotFound
+from harness.config import Deployment
+from harness.errors import ConfigError, GraphUnusable, NotFound
 from harness.persistence import register_schemas
+from harness.server.factories import Factory, Purpose, entered, is_context, telling
+from harness.server.loading import import_from, load
+from harness.server.users import User
 
 _NAMESPACE: Final = UUID("6ba7b821-9dad-11d1-80b4-00c04fd430c8")
 """Of the ids of system assistants; the official server's, so that `agent` has the same id there."""
@@ -34,7 +33,8 @@ class Graphs:
     """Graphs by name, each on this server's checkpointer and store.
 
     Args:
-        sources: What each name stands for: a graph, a builder, or a function that makes one.
+        sources: What each name stands for: a graph, a builder, a function that makes one, or why
+            there is none of them.
         checkpointer: Where threads are kept.
         store: The long-term memory.
     """
@@ -43,6 +43,10 @@ class Graphs:
         self._sources = dict(sources)
         self._checkpointer, self._store = checkpointer, store
         self._made: dict[str, Graph] = {}
+        self._factories: dict[str, Factory] = {}
+        self._ids = {system_assistant_id(name): name for name in sources}
+        self.problems: dict[str, GraphUnusable] = {}
+        """Why each graph that cannot be used cannot be, as far as it has been tried."""
 
     @property
     def names(self) -> list[str]:
@@ -56,97 +60,130 @@ class Graphs:
         """Return the id of the assistant that a caller names, be it by its graph."""
         return system_assistant_id(named) if named in self else named
 
-    async def get(self, name: str, config: RunnableConfig | None = None) -> Graph:
-        """Return a graph; a function that makes one from a config is called each time.
+    def check(self, named: str) -> None:
+        """Refuse a graph that cannot be used, named by itself or by the id of its own assistant.
+
+        Raises:
+            GraphUnusable: It cannot be; says why.
+        """
+        problem = self.problems.get(self._ids.get(named, named))
+        if problem is not None:
+            raise GraphUnusable(str(problem))
+
+    async def try_all(self) -> Mapping[str, GraphUnusable]:
+        """Make each graph once, and return why some could not be.
+
+        One whose function takes arguments is no problem yet: it may be made for others.
+        """
+        failed: dict[str, GraphUnusable] = {}
+        for name in self._sources:
+            try:
+                async with self.open(name, access="assistants.read"):
+                    pass
+            except GraphUnusable as exc:
+                failed[name] = exc
+                factory = self._factories.get(name)
+                if factory is None or not factory.is_asked_each_time:
+                    self.problems[name] = exc
+        return failed
+
+    @asynccontextmanager
+    async def open(
+        self,
+        name: str,
+        config: RunnableConfig | None = None,
+        *,
+        access: AccessContext = "threads.read",
+        context: Mapping[str, Any] | None = None,
+        user: User | None = None,
+    ) -> AsyncIterator[Graph]:
+        """Yield a graph; one that its function makes for a purpose ends with the block.
+
+        Args:
+            name: Which one.
+            config: The run's.
+            access: What it is wanted for.
+            context: The run's.
+            user: Who wants it; None without authentication.
 
         Raises:
             NotFound: There is no graph of that name.
-            ConfigError: What stands under the name is no graph.
+            GraphUnusable: It cannot be loaded or made, or is no graph.
         """
         if name not in self._sources:
             raise NotFound.of("graph", name)
-        if name not in self._made:
-            graph, lasts = await self._make(name, config or {})
-            register_schemas(self._checkpointer, graph)
-            if not lasts:
-                return graph
-            self._made[name] = graph
-        return self._made[name]
-
-    async def _make(self, name: str, config: RunnableConfig) -> tuple[Graph, bool]:
-        """Return the graph, and whether it serves every config."""
+        if name in self._made:
+            yield self._made[name]
+            return
         source = self._sources[name]
+        if isinstance(source, GraphUnusable):
+            raise GraphUnusable(str(source))
         if GRAPHS.get(name) is source:
-            return GRAPHS[name](checkpointer=self._checkpointer, store=self._store), True
-        made = source
-        lasts = True
-        if not isinstance(source, Pregel | StateGraph) and callable(source):
-            takes_config = bool(inspect.signature(source).parameters)
-            lasts = not takes_config
-            try:
-                made = source(config) if takes_config else source()
-                if inspect.isawaitable(made):
-                    made = await made
-            except Exception as exc:  # whatever the user's function raises
-                raise ConfigError(
-                    f"graph {name!r} cannot be made: {type(exc).__name__}: {exc}"
-                ) from exc
-        if isinstance(made, StateGraph):
-            return made.compile(self._checkpointer, store=self._store, name=name), lasts
-        if isinstance(made, Pregel):
-            update = {"checkpointer": self._checkpointer, "store": self._store, "name": name}
-            return made.copy(update), lasts  # type: ignore[return-value]  # compiled graphs are
-        raise ConfigError(f"graph {name!r} is no LangGraph graph, but a {type(made).__name__}")
+            made: Any = GRAPHS[name](checkpointer=self._checkpointer, store=self._store)
+            register_schemas(self._checkpointer, made)
+            self._made[name] = made
+            yield made
+            return
+        lasts, made = True, source
+        if _is_factory(source):
+            factory = self._factory(name, source)
+            lasts = not factory.is_asked_each_time
+            purpose = Purpose(
+                access=access, config=config or {"configurable": {}}, user=user, context=context
+            )
+            made = await factory.make(purpose, self._store)
+        if is_context(made):
+            async with entered(name, made) as graph:
+                yield self._on_ours(name, graph)
+            return
+        graph = self._on_ours(name, made)
+        if lasts:
+            self._made[name] = graph
+            self.problems.pop(name, None)
+        yield graph
+
+    def _factory(self, name: str, source: Any) -> Factory:
+        if name not in self._factories:
+            with telling(name, "made"):
+                self._factories[name] = Factory(name, source)
+        return self._factories[name]
+
+    def _on_ours(self, name: str, made: Any) -> Graph:
+        """Return the graph on this server's checkpointer and store."""
+        with telling(name, "compiled"):
+            graph: Any = None
+            if isinstance(made, StateGraph):
+                graph = made.compile(self._checkpointer, store=self._store, name=name)
+            elif isinstance(made, Pregel):
+                update = {"checkpointer": self._checkpointer, "store": self._store, "name": name}
+                graph = made.copy(update)
+            if graph is not None:
+                register_schemas(self._checkpointer, graph)
+                return cast("Graph", graph)
+        raise GraphUnusable(f"graph {name!r} is no LangGraph graph, but a {type(made).__name__}")
 
 
-def load_graphs(path: Path | None) -> Mapping[str, Any]:
+def _is_factory(source: Any) -> bool:
+    return not isinstance(source, Pregel | StateGraph) and callable(source)
+
+
+def load_graphs(deployment: Deployment | None) -> Mapping[str, Any]:
     """Return what each graph of a `langgraph.json` is made from; without one, our own agents.
 
-    The file's `graphs` maps names to `path/to/file.py:variable` or `package.module:variable`;
-    `dependencies` that are folders can be imported from.
-
-    Raises:
-        ConfigError: The file cannot be read, or a graph not be loaded; says which and why.
+    What cannot be loaded is a `GraphUnusable` that says why.
     """
-    if path is None:
+    if deployment is None:
         return GRAPHS
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as exc:
-        raise ConfigError(f"cannot read {path}: {exc.strerror}") from exc
-    except ValueError as exc:
-        raise ConfigError(f"{path} is no JSON: {exc}") from exc
-    graphs = document.get("graphs") if isinstance(document, dict) else None
-    if not isinstance(graphs, dict) or not graphs:
-        raise ConfigError(
-            f'{path} names no graphs; write {{"graphs": {{"agent": "./a.py:graph"}}}}'
-        )
-    folder = path.resolve().parent
-    for dependency in [".", *document.get("dependencies", [])]:
-        place = str((folder / str(dependency)).resolve())
-        if Path(place).is_dir() and place not in sys.path:
-            sys.path.insert(0, place)
-    return {name: _load(name, target, folder) for name, target in graphs.items()}
-
-
-def _load(name: str, target: Any, folder: Path) -> Any:
-    if isinstance(target, dict):
-        target = target.get("path")
-    place, colon, variable = str(target).rpartition(":")
-    if not colon:
-        raise ConfigError(f"graph {name!r} must be file.py:variable, not {target!r}")
-    try:
-        module = _module(name, (folder / place).resolve()) if place.endswith(".py") else None
-        return getattr(module or importlib.import_module(place), variable)
-    except Exception as exc:  # whatever the user's module raises
-        raise ConfigError(f"graph {name!r} cannot be loaded: {type(exc).__name__}: {exc}") from exc
-
-
-def _module(name: str, file: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"harness_graph_{name}", file)
-    if spec is None or spec.loader is None:
-        raise ImportError(f"{file} is no Python file")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
+    import_from(deployment)
+    sources: dict[str, Any] = {}
+    for name, source in deployment.graphs.items():
+        try:
+            sources[name] = load(
+                f"graph {name!r}",
+                source.path,
+                deployment.folder,
+                module=f"harness_graph_{name}",
+            )
+        except ConfigError as exc:
+            sources[name] = GraphUnusable(str(exc))
+    return sources

@@ -5,7 +5,7 @@ from typing import Final
 
 from harness.errors import HarnessError
 from harness.runtime import is_postgres_enabled
-from harness.server.auth import ANYBODY
+from harness.server.users import ANYBODY
 from harness.storage.interface import Storage
 
 _TIMEOUT_S: Final = 2.0

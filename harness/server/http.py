@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import (
@@ -21,12 +21,39 @@ from typing import (
 from pydantic import BaseModel, ConfigDict
 
 if TYPE_CHECKING:
+    from harness.server.access.filters import Filter
     from harness.server.services import Services
+    from harness.server.users import User
 
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 METHODS: Final[tuple[Method, ...]] = get_args(Method)
 PARAMETER: Final = re.compile(r"\{(\w+)\}")
 """A parameter in the path of a `Route`; its name is the group."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Raw:
+    """A request as it came over the wire."""
+
+    method: str = "GET"
+    address: str = "/"
+    """The path, still percent-encoded."""
+    path: Mapping[str, str]
+    """Parameters, still percent-encoded."""
+    query: Mapping[str, Sequence[str]]
+    """Names and values, still percent-encoded."""
+    all_headers: Mapping[str, Sequence[str]]
+    """Each value of each header; names are in lower case."""
+    headers: Mapping[str, str]
+    """The last value of each header."""
+    body: bytes | str = b""
+    client: str | None = None
+    """The address of who is at the other end of the connection."""
+
+    @property
+    def query_string(self) -> str:
+        """What stands behind the question mark."""
+        return "&".join(f"{name}={value}" for name, vs in self.query.items() for value in vs)
 
 
 class Schema(BaseModel):
@@ -57,6 +84,10 @@ class Call(Generic[BodyT, QueryT]):
     """Names are in lower case."""
     owner: str
     services: Services
+    user: User | None = None
+    """Who calls; None without authentication."""
+    filter: Filter | None = None
+    """What the metadata must match of the rows that the caller may see; None: all may be seen."""
 
     def given(self) -> dict[str, Any]:
         """Return the fields of the body that the caller gave, as they are."""

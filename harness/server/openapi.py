@@ -8,14 +8,17 @@ from typing import Any, Final, get_args, get_type_hints
 from pydantic import TypeAdapter
 from pydantic.json_schema import JsonSchemaMode
 
-from harness.config import ServerConfig
+from harness.config import SecuritySource, ServerConfig
 from harness.server.failures import Failure
 from harness.server.http import PARAMETER, Call, Nothing, Reply, Route, StreamReply
 
 JsonSchema = dict[str, Any]
 
 _REF: Final = "#/components/schemas/{model}"
-_BEARER: Final = "bearer"
+_TOKENS: Final = SecuritySource(
+    securitySchemes={"bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}},
+    security=[{"bearer": []}],
+)
 _SELECT: Final = "select"
 """The field of a body or a query that says which fields of the answer are shown."""
 _EVENTS: Final = "text/event-stream"
@@ -46,18 +49,17 @@ def document(routes: Sequence[Route], config: ServerConfig) -> JsonSchema:
 
     Args:
         routes: What is served.
-        config: Says whether callers must show a token.
+        config: Says whether callers must show who they are, and how.
     """
     schemas = _Schemas(routes)
     paths: dict[str, JsonSchema] = {}
     for route in routes:
-        described = _operation(route, schemas, authenticates=config.authenticates)
+        described = _operation(route, schemas, config)
         paths.setdefault(route.path, {})[route.method.lower()] = described
     components: JsonSchema = {"schemas": schemas.components}
-    if config.authenticates:
-        components["securitySchemes"] = {
-            _BEARER: {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
-        }
+    schemes = _security_of(config).securitySchemes
+    if schemes:
+        components["securitySchemes"] = schemes
     return {
         "openapi": "3.1.0",
         "info": {"title": "harness", "version": version("langgraph-persistence-harness")},
@@ -96,22 +98,34 @@ class _Schemas:
         return {name: value for name, value in model.items() if name != "required"}
 
 
-def _operation(route: Route, schemas: _Schemas, *, authenticates: bool) -> JsonSchema:
+def _security_of(config: ServerConfig) -> SecuritySource:
+    """Return how callers show who they are."""
+    if config.has_jwt_key:
+        return _TOKENS
+    auth = None if config.deployment is None else config.deployment.auth
+    return (auth and auth.openapi) or SecuritySource()
+
+
+def _operation(route: Route, schemas: _Schemas, config: ServerConfig) -> JsonSchema:
     group = route.handler.__module__.rpartition(".")[2]
     described: JsonSchema = {
         "operationId": f"{group}_{route.handler.__name__}",
         "tags": [group],
         "summary": route.summary,
         "parameters": [*_path_parameters(route), *_query_parameters(route)],
-        "responses": _responses(route, schemas, authenticates=authenticates),
+        "responses": _responses(route, schemas, config),
     }
     if route.body is not Nothing:
         described["requestBody"] = {
             "required": True,
             "content": {"application/json": {"schema": schemas.of(route.body, "validation")}},
         }
-    if authenticates and not route.is_open:
-        described["security"] = [{_BEARER: []}]
+    if not route.is_open:
+        security = _security_of(config)
+        methods = {name.upper(): what for name, what in security.paths.get(route.path, {}).items()}
+        asked = methods.get(route.method, security.security)
+        if asked or route.method in methods:
+            described["security"] = asked
     return described
 
 
@@ -142,7 +156,7 @@ def _query_parameters(route: Route) -> list[JsonSchema]:
     ]
 
 
-def _responses(route: Route, schemas: _Schemas, *, authenticates: bool) -> JsonSchema:
+def _responses(route: Route, schemas: _Schemas, config: ServerConfig) -> JsonSchema:
     headers = {
         name: {"description": text, "schema": {"type": "string"}}
         for name, text in route.headers.items()
@@ -161,7 +175,7 @@ def _responses(route: Route, schemas: _Schemas, *, authenticates: bool) -> JsonS
                 schema = schemas.of_some_fields(schema)
             reply["content"] = {media_type: {"schema": schema}}
         described[str(status)] = reply
-    for status in sorted({*route.fails, *_may_fail(route, authenticates=authenticates)}):
+    for status in sorted({*route.fails, *_may_fail(route, config)}):
         described.setdefault(
             str(status),
             {
@@ -172,12 +186,12 @@ def _responses(route: Route, schemas: _Schemas, *, authenticates: bool) -> JsonS
     return described
 
 
-def _may_fail(route: Route, *, authenticates: bool) -> set[int]:
+def _may_fail(route: Route, config: ServerConfig) -> set[int]:
     """Return statuses that a route may answer with because of what it takes."""
     takes_body, takes_query = route.body is not Nothing, route.query is not Nothing
     statuses = set() if route.is_open else {503}
-    if authenticates and not route.is_open:
-        statuses.add(401)
+    if config.authenticates and not route.is_open:
+        statuses |= {401} if config.has_jwt_key else {401, 403, 404}
         if StreamReply in {answers := get_type_hints(route.handler)["return"], *get_args(answers)}:
             statuses.add(429)
     if takes_body:

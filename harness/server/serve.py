@@ -25,14 +25,16 @@ from harness.runtime import (
     is_postgres_enabled,
     shutdown_database,
 )
+from harness.server.access.handlers import check_table
 from harness.server.address import free_port, until_it_answers
 from harness.server.app import listen
-from harness.server.auth import Authenticator
+from harness.server.auth import Guard, guard_of
 from harness.server.dispatch import Dispatcher, access
 from harness.server.execution.executor import Executor
 from harness.server.graphs import Graphs, load_graphs, system_assistant_id
 from harness.server.health import Probe
 from harness.server.http import Route
+from harness.server.logs import log_to_stderr
 from harness.server.metrics import Metrics
 from harness.server.routes import ROUTES
 from harness.server.services import Services
@@ -68,16 +70,13 @@ def serve(
         signal.signal(number, _end_at_once)
     if config.with_parent:
         Thread(target=_end_with_input, name="ends with its parent", daemon=True).start()
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    # Nothing of it is shown, and each line would look it up.
-    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
-    for chatty in ("robyn", "actix_server", "httpx"):
-        logging.getLogger(chatty).setLevel(logging.WARNING)
-    authenticator = Authenticator(config)
-    sources = load_graphs(config.graphs)
+    log_to_stderr()
+    check_table(tuple(routes))
+    guard = guard_of(config)
+    sources = load_graphs(config.deployment)
     port = free_port(config.host, config.port)
     prepare_robyn()
-    server = _Server(config, database, authenticator, sources, port)
+    server = _Server(config, database, guard, sources, port)
     listen(
         config.host,
         port,
@@ -96,14 +95,16 @@ class _Server:
         self,
         config: ServerConfig,
         database: DatabaseConfig,
-        authenticator: Authenticator,
+        guard: Guard,
         sources: Mapping[str, Any],
         port: int,
     ) -> None:
         self._config, self._database = config, database
-        self._authenticator, self._sources, self._port = authenticator, sources, port
+        self._guard, self._sources, self._port = guard, sources, port
         named = f"[{config.host}]" if ":" in config.host else config.host
         self._url = f"http://{named}:{port}"
+        graphs = config.deployment.graphs if config.deployment is not None else {}
+        self._descriptions = {name: source.description for name, source in graphs.items()}
         self._services: Services | None = None
         self._announcing: asyncio.Task[None] | None = None
 
@@ -126,7 +127,7 @@ class _Server:
             sys.stderr.write(f"harness: {exc}\n")
             await shutdown_database()
             _exit(1)
-        self._dispatcher = Dispatcher(self._services, self._authenticator)
+        self._dispatcher = Dispatcher(self._services, self._guard)
         await self._services.executor.start()
         gc.collect()
         gc.freeze()  # what is there now stays: every full collection would look through it
@@ -155,12 +156,13 @@ class _Server:
         if checkpointer is None or store is None:
             raise ConfigError("there is no persistence")
         graphs = Graphs(self._sources, checkpointer, store)
+        await self._try(graphs)
         for name in graphs.names:
-            await graphs.get(name)  # what cannot be compiled is told now
             await storage.assistants.create(
                 name,
                 assistant_id=system_assistant_id(name),
                 name=name,
+                description=self._descriptions.get(name),
                 metadata={"created_by": "system"},
                 if_exists="do_nothing",
                 owner=SYSTEM,
@@ -177,6 +179,23 @@ class _Server:
             streams=Streams(self._config, metrics),
             metrics=metrics,
         )
+
+    async def _try(self, graphs: Graphs) -> None:
+        """Say what has no effect here, and which graphs cannot be used.
+
+        Raises:
+            ConfigError: None can.
+        """
+        failed = await graphs.try_all()
+        if len(graphs.problems) == len(graphs.names):
+            raise ConfigError("; ".join(map(str, graphs.problems.values())))
+        deployment = self._config.deployment
+        if deployment is not None and deployment.meaningless:
+            logger.info("no image is built, so these have no meaning: %s", deployment.meaningless)
+        if deployment is not None and deployment.packages:
+            logger.info("these are not installed, but must have been: %s", deployment.packages)
+        for problem in failed.values():
+            logger.warning("%s", problem)
 
     async def _announce(self) -> None:
         """Say where the server is, once it answers there.

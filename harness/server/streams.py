@@ -3,7 +3,7 @@
 import asyncio
 import weakref
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from typing import Final
+from typing import Final, Protocol, runtime_checkable
 
 from harness.config import ServerConfig
 from harness.server.failures import HttpError
@@ -64,6 +64,14 @@ class Streams:
         if self._open:
             self._none.clear()
             await asyncio.wait({asyncio.ensure_future(self._none.wait())}, timeout=within_s)
+
+
+@runtime_checkable
+class Closing(Protocol):
+    """What can be ended before its end."""
+
+    async def aclose(self) -> None:
+        """End it."""
 
 
 class Slot:
@@ -134,6 +142,14 @@ class _Stream:
             raise StopAsyncIteration
         self._patience = self._expect_pull()
         return piece
+
+    async def aclose(self) -> None:
+        """End it before its end, as nobody wants the rest; that is not its reader's leaving."""
+        self._patience.cancel()
+        if not self._ended:
+            self._ended = True
+            self._on_end()
+            await _close(self._pieces, self._next)
 
     async def _piece(self) -> str | None:
         """Return the next piece, or a heartbeat; None at the end."""

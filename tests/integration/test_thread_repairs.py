@@ -63,10 +63,10 @@ class Bench:
 
     async def say(self, thread: Thread, text: str, as_node: str = "summarize") -> None:
         """Write a checkpoint of which the thread's row knows nothing."""
-        graph = await self.graphs.get("agent")
         config = Place().config(thread.thread_id)
-        with owner_scope(OWNER):
-            await graph.aupdate_state(config, {"messages": [("user", text)]}, as_node)
+        async with self.graphs.open("agent") as graph:
+            with owner_scope(OWNER):
+                await graph.aupdate_state(config, {"messages": [("user", text)]}, as_node)
 
     async def shown(self, thread: Thread) -> tuple[Thread, list[str]]:
         """Return a thread and the texts that its row shows."""
@@ -200,9 +200,9 @@ async def test_a_systems_thread_is_read_only(bench: Bench) -> None:
 async def test_values_that_no_row_can_hold(bench: Bench) -> None:
     """The row then shows the checkpoint without them, and the state shows all."""
     thread = await bench.thread("nul")
-    graph = await bench.graphs.get("nul")
-    with owner_scope(OWNER):
-        await graph.ainvoke({"messages": [("user", "x")]}, Place().config(thread.thread_id))
+    async with bench.graphs.open("nul") as graph:
+        with owner_scope(OWNER):
+            await graph.ainvoke({"messages": [("user", "x")]}, Place().config(thread.thread_id))
     state = await bench.states().get(thread.thread_id, Place())
     assert state["values"]["messages"][-1].content == "\0"
     shown, texts = await bench.shown(thread)

@@ -32,8 +32,15 @@ from harness.persistence import (
 from harness.server.execution.channel import Channel
 from harness.server.execution.events import events_of
 from harness.server.execution.heads import Head, head_of, is_head_of, show_head, show_what_fits
-from harness.server.execution.outcomes import Outcome, error_of, error_text, is_temporary
-from harness.server.execution.requests import config_of, request_of
+from harness.server.execution.identity import USER
+from harness.server.execution.outcomes import (
+    Outcome,
+    error_of,
+    error_text,
+    is_temporary,
+    node_of,
+)
+from harness.server.execution.requests import config_of, context_of, request_of
 from harness.server.graphs import Graphs
 from harness.storage.extensions import FullStorage
 
@@ -168,12 +175,19 @@ class Execution:
             if limit > self._limits.max_recursion_limit:  # stored under another, or by default
                 config["recursion_limit"] = self._limits.max_recursion_limit
             config["callbacks"] = [WaitsForRoom(unwritten)]
-            self._graph = graph = await self._graphs.get(assistant.graph_id, config)
-            continues = run.attempt > 1 and await is_head_of(self._checkpointer, run)
-            request = request_of(run, assistant, graph, config, continues=continues)
-            async for name, payload in events_of(graph, request, self._control):
-                self._channel.publish(name, payload)
-                await self._channel.room()
+            async with self._graphs.open(
+                assistant.graph_id,
+                config,
+                access="threads.create_run",
+                context=context_of(run, assistant),
+                user=config["configurable"][USER],
+            ) as graph:
+                self._graph = graph
+                continues = run.attempt > 1 and await is_head_of(self._checkpointer, run)
+                request = request_of(run, assistant, graph, config, continues=continues)
+                async for name, payload in events_of(graph, request, self._control):
+                    self._channel.publish(name, payload)
+                    await self._channel.room()
 
     async def _conclude(self, work: asyncio.Task[None]) -> Outcome | None:
         """Write down how the work ended."""
@@ -205,7 +219,8 @@ class Execution:
         told = None
         if error is not None:
             told = error_of(error)
-            logger.warning("run %s failed: %s", self.run.run_id, error_text(told))
+            fields = {"graph_id": self._graph and self._graph.name, "node": node_of(error)}
+            logger.error("the run failed", exc_info=error, extra={"fields": fields})
             self._channel.publish("error", told)
         if is_temporary(self.run):
             await self._write(self._forget_thread)

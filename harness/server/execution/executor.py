@@ -21,6 +21,7 @@ from harness.server.execution.spawning import spawn
 from harness.server.execution.stopping import Stopper
 from harness.server.execution.turns import Turns
 from harness.server.graphs import Graphs
+from harness.server.logs import about
 from harness.server.metrics import Metrics
 from harness.server.shares import Shares
 from harness.storage.extensions import FullStorage
@@ -273,7 +274,10 @@ class Executor:
             execution.stop(Stop.SHUTDOWN)
         is_lost = False
         try:
-            with self._metrics.running.track_inprogress():
+            with (
+                self._metrics.running.track_inprogress(),
+                about(run_id=run.run_id, thread_id=run.thread_id),
+            ):
                 outcome = await execution.carry_out()
         except LeaseLost as exc:
             logger.warning("run %s is not executed here any more: %s", run.run_id, exc)

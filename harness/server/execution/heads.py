@@ -9,7 +9,7 @@ import orjson
 from langgraph.types import StateSnapshot
 
 from harness.agents.graph import Graph, Saver
-from harness.errors import Conflict, InvalidInput, NotFound
+from harness.errors import Conflict, GraphUnusable, InvalidInput, NotFound
 from harness.models import Run, ThreadHead, ThreadStatus
 from harness.persistence import owner_scope
 from harness.server.encoding import encode
@@ -89,7 +89,8 @@ async def show_head(storage: FullStorage, graphs: Graphs, run: Run, *, owner: st
         thread = await storage.threads.get(run.thread_id, owner=owner)
         assistant = await storage.assistants.get(run.assistant_id, owner=owner)
         with owner_scope(owner):
-            head = await head_of(await graphs.get(assistant.graph_id), run)
+            async with graphs.open(assistant.graph_id) as graph:
+                head = await head_of(graph, run)
         await storage.threads.cache_head(
             run.thread_id,
             head.shown(),
@@ -97,7 +98,7 @@ async def show_head(storage: FullStorage, graphs: Graphs, run: Run, *, owner: st
             seen_at=thread.state_updated_at,
             owner=owner,
         )
-    except (Conflict, InvalidInput, NotFound):
+    except (Conflict, GraphUnusable, InvalidInput, NotFound):
         return
 
 

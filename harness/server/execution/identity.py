@@ -1,10 +1,15 @@
 """Who a graph is told that its caller is, and the names that only the server may give a value."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any, Final
 
-from harness.server.auth import ANYBODY
+from harness.models import Run
+from harness.server.users import ANYBODY, User
+
+USER: Final = "langgraph_auth_user"
+"""Where in `configurable` a graph finds who calls."""
+STORED_USER: Final = "auth_user"
+"""What `authenticate` said of the caller, among a run's `kwargs`; no caller can set it."""
 
 _RESERVED: Final = frozenset(
     {
@@ -18,38 +23,7 @@ _RESERVED: Final = frozenset(
         "checkpoint_map",
     }
 )
-_OF_USERS: Final = ("identity", "display_name", "is_authenticated", "permissions")
 _PREFIXES: Final = ("langgraph_", "checkpoint_", "__")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class User:
-    """The caller, as `runtime.server_info.user` and LangGraph's `BaseUser` have it."""
-
-    identity: str
-    """The owner of the run: who authenticated, or `anybody` where nobody need."""
-    permissions: Sequence[str] = ()
-
-    @property
-    def display_name(self) -> str:
-        """The identity: no other name is known."""
-        return self.identity
-
-    @property
-    def is_authenticated(self) -> bool:
-        """Whether the caller has shown a token."""
-        return self.identity != ANYBODY
-
-    def __getitem__(self, name: str) -> Any:
-        if name not in self:
-            raise KeyError(name)
-        return getattr(self, name)
-
-    def __contains__(self, name: object) -> bool:
-        return name in _OF_USERS
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(_OF_USERS)
 
 
 def is_reserved(name: str) -> bool:
@@ -67,11 +41,17 @@ def given_metadata(metadata: Mapping[str, Any] | None) -> dict[str, Any]:
     return {name: value for name, value in given(metadata).items() if name != "owner"}
 
 
-def identity_of(owner: str) -> dict[str, Any]:
+def user_of(run: Run, owner: str) -> User:
+    """Return who a run's caller was, as `authenticate` said when it was created."""
+    if owner == ANYBODY:
+        return User(owner, fields={"is_authenticated": False})
+    return User.restored(owner, run.kwargs.get(STORED_USER))
+
+
+def identity_of(user: User) -> dict[str, Any]:
     """Return what a graph finds in `configurable` about its caller, under the official names."""
-    user = User(identity=owner)
     return {
-        "langgraph_auth_user": user,
+        USER: user,
         "langgraph_auth_user_id": user.identity,
         "langgraph_auth_permissions": [*user.permissions],
     }

@@ -1,10 +1,13 @@
 """How runs end."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from harness.models import Run, RunStatus
+
+_NODE: Final = re.compile("During task with name '(.*)' and id '")
 
 MAX_MESSAGE: Final = 10_000
 """Characters of an error's text that are told."""
@@ -27,6 +30,15 @@ def error_of(exc: BaseException) -> dict[str, str]:
         exc = exc.exceptions[0]
     message = str(exc)[:MAX_MESSAGE].encode(errors="replace").decode().replace("\0", "?")
     return {"error": type(exc).__name__, "message": message}
+
+
+def node_of(exc: BaseException) -> str | None:
+    """Return the node that raised an error, as LangGraph notes it; None: no node did."""
+    for note in getattr(exc, "__notes__", ()):
+        found = _NODE.match(str(note))
+        if found is not None:
+            return found[1]
+    return None
 
 
 def error_text(error: Mapping[str, str]) -> str:

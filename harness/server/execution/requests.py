@@ -10,7 +10,13 @@ from langgraph.types import Command, Send
 
 from harness.agents.graph import Graph
 from harness.models import Assistant, Run
-from harness.server.execution.identity import given, given_metadata, identity_of, is_reserved
+from harness.server.execution.identity import (
+    given,
+    given_metadata,
+    identity_of,
+    is_reserved,
+    user_of,
+)
 
 _Setting = Literal["recursion_limit", "max_concurrency", "run_name"]
 _OWN_SETTINGS: Final[tuple[_Setting, ...]] = ("recursion_limit", "max_concurrency", "run_name")
@@ -51,7 +57,7 @@ def config_of(run: Run, assistant: Assistant, owner: str) -> RunnableConfig:
         **_checkpoint_of(run.kwargs),
         **names,
         "thread_id": run.thread_id,
-        **identity_of(owner),
+        **identity_of(user_of(run, owner)),
     }
     settings = {**assistant.config, **asked}
     config = RunnableConfig(
@@ -95,7 +101,7 @@ def request_of(
     return GraphRequest(
         input=None if continues else command_of(command) if command else asked.get("input"),
         config=config,
-        context=_context(graph, {**given(assistant.context), **_overlay(asked)}, config),
+        context=_context(graph, context_of(run, assistant), config),
         modes=modes_of(asked),
         subgraphs=bool(asked.get("stream_subgraphs")),
         options={
@@ -103,6 +109,11 @@ def request_of(
             "durability": _durability(asked),
         },
     )
+
+
+def context_of(run: Run, assistant: Assistant) -> dict[str, Any]:
+    """Return the run's context, laid over the assistant's."""
+    return {**given(assistant.context), **_overlay(run.kwargs)}
 
 
 def modes_of(asked: Mapping[str, Any]) -> tuple[str, ...]:

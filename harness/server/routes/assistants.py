@@ -193,6 +193,7 @@ def _which(services: Services, body: AssistantCount) -> dict[str, Any]:
 def _served(services: Services, graph_id: str) -> None:
     if check_name(graph_id, "graph_id") not in services.graphs:
         raise NotFound.of("graph", repr(graph_id))
+    services.graphs.check(graph_id)
 
 
 def _check(config: dict[str, Any] | None, context: dict[str, Any] | None) -> None:

@@ -6,10 +6,10 @@ from typing import Annotated, Any, ClassVar, Final, Literal
 from pydantic import BaseModel, BeforeValidator, field_validator
 
 from harness.models import Cron, MultitaskStrategy, OnRunCompleted
-from harness.server.auth import ANYBODY
 from harness.server.http import Call, Nothing, Reply, Route, Schema
 from harness.server.routes.paging import PAGED, Sorted, page, shown
 from harness.server.routes.run_bodies import ConfigBody, Durability, StreamMode
+from harness.server.users import ANYBODY
 from harness.storage.interface import CronSortBy, Keep
 
 CronField = Literal[
@@ -162,6 +162,7 @@ async def create_for_thread(call: Call[ThreadCronCreate, Nothing]) -> Reply:
 
 
 async def _create(call: Call[Any, Any], body: ThreadCronCreate, **further: Any) -> Reply:
+    call.services.graphs.check(body.assistant_id)
     made = await call.services.storage.crons.create(
         call.services.graphs.assistant_id(body.assistant_id),
         schedule=body.schedule,

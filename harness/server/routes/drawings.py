@@ -1,17 +1,17 @@
 """What an assistant's graph looks like: nodes and edges, schemas of its state, its subgraphs."""
 
 import re
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Annotated, Any, Final
 
+from langchain_core.runnables import RunnableConfig
 from langgraph.channels.base import BaseChannel
 from langgraph.pregel import Pregel
 from pydantic import BaseModel, Field, TypeAdapter, create_model, field_validator
 from pydantic.errors import PydanticUserError
 
 from harness.agents.graph import Graph
-from harness.errors import ConfigError
-from harness.server.failures import HttpError
 from harness.server.http import Call, Nothing, Reply, Route, Schema
 
 _LEVELS: Final = re.compile("[1-9][0-9]{0,8}")
@@ -71,15 +71,15 @@ class SubgraphsQuery(Schema):
 async def draw(call: Call[Nothing, DrawingQuery]) -> Reply:
     """Draw an assistant's graph."""
     named = call.services.graphs.assistant_id(call.path["assistant_id"])
-    graph = await _graph_of(call, named)
-    drawing = (await graph.aget_graph(xray=call.query.xray)).to_json()
-    return Reply(body=drawing)
+    async with _graph_of(call, named) as graph:
+        drawing = await graph.aget_graph(xray=call.query.xray)
+    return Reply(body=drawing.to_json())
 
 
 async def schemas(call: Call[Nothing, Nothing]) -> Reply:
     """Describe an assistant's graph by JSON schemas."""
-    graph = await _graph_of(call, call.path["assistant_id"])
-    return Reply(body={"graph_id": graph.name, **_schemas_of(graph)})
+    async with _graph_of(call, call.path["assistant_id"]) as graph:
+        return Reply(body={"graph_id": graph.name, **_schemas_of(graph)})
 
 
 async def subgraphs(call: Call[Nothing, SubgraphsQuery]) -> Reply:
@@ -93,29 +93,29 @@ async def subgraph(call: Call[Nothing, SubgraphsQuery]) -> Reply:
 
 
 async def _subgraphs_at(call: Call[Nothing, SubgraphsQuery], namespace: str | None) -> Reply:
-    graph = await _graph_of(call, call.path["assistant_id"])
-    found = graph.aget_subgraphs(namespace=namespace, recurse=call.query.recurse)
     described = {}
-    async for place, each in found:
-        if isinstance(each, Pregel):
-            described[place] = _schemas_of(each)
+    async with _graph_of(call, call.path["assistant_id"]) as graph:
+        found = graph.aget_subgraphs(namespace=namespace, recurse=call.query.recurse)
+        async for place, each in found:
+            if isinstance(each, Pregel):
+                described[place] = _schemas_of(each)
     return Reply(body=described)
 
 
-async def _graph_of(call: Call[Any, Any], assistant_id: str) -> Graph:
-    """Return the graph as the assistant's configuration makes it.
+@asynccontextmanager
+async def _graph_of(call: Call[Any, Any], assistant_id: str) -> AsyncIterator[Graph]:
+    """Yield the graph as the assistant's configuration makes it.
 
     Raises:
         NotFound: There is no such assistant, or its graph is not served any more.
-        HttpError: 422, the graph cannot be made from that configuration.
+        GraphUnusable: The graph cannot be made, or not from that configuration.
     """
     assistant = await call.services.storage.assistants.get(assistant_id, owner=call.owner)
-    try:
-        return await call.services.graphs.get(
-            assistant.graph_id, {"configurable": dict(assistant.context)}
-        )
-    except ConfigError as exc:
-        raise HttpError(422, f"graph {assistant.graph_id!r} takes no such config") from exc
+    config = RunnableConfig(configurable=dict(assistant.context))
+    async with call.services.graphs.open(
+        assistant.graph_id, config, access="assistants.read", user=call.user
+    ) as graph:
+        yield graph
 
 
 def _schemas_of(graph: AnyGraph) -> dict[str, JsonSchema | None]:

@@ -7,6 +7,7 @@ from pydantic import Field, field_validator
 
 from harness.errors import NotFound
 from harness.models import TERMINAL, Run, RunStatus
+from harness.server.access.restricting import leaves
 from harness.server.execution.channel import Channel, key_of
 from harness.server.failures import HttpError
 from harness.server.http import Call, Nothing, Reply, Route, Schema, StreamReply
@@ -215,6 +216,8 @@ async def cancel_many(call: Call[CancelManyBody, CancelManyQuery]) -> Reply:
     else:
         raise HttpError(422, "name runs by thread_id and run_ids, or by status")
     for run in found:
+        if not await leaves(call, run.thread_id):
+            continue
         try:
             await call.services.executor.stopper.cancel(
                 run, rollback=call.query.action == "rollback", wait=False, owner=call.owner

@@ -9,6 +9,7 @@ from harness.persistence import owner_scope
 from harness.server.encoding import encode
 from harness.server.execution.channel import Channel
 from harness.server.execution.heads import head_of
+from harness.server.execution.identity import STORED_USER, user_of
 from harness.server.execution.outcomes import Outcome, outcome_of
 from harness.server.failures import HttpError
 from harness.server.http import Call, Reply, StreamReply
@@ -16,6 +17,7 @@ from harness.server.routes.run_bodies import RunBody, StatelessBody
 from harness.server.services import Services
 from harness.server.sse import HEARTBEAT, events_text
 from harness.server.streams import Slot
+from harness.server.users import ANYBODY, User
 from harness.storage.checks import MAX_LIMIT
 from harness.storage.resources.ownership import new_id
 
@@ -38,7 +40,7 @@ def shown(run: Run) -> dict[str, Any]:
         "updated_at": run.updated_at,
         "metadata": run.metadata,
         "status": run.status,
-        "kwargs": run.kwargs,
+        "kwargs": {name: value for name, value in run.kwargs.items() if name != STORED_USER},
         "multitask_strategy": run.multitask_strategy,
         "attempt": run.attempt,
         "error": run.error,
@@ -82,7 +84,7 @@ async def create(
 ) -> Run:
     """Create a run that nobody listens to; see `start`."""
     services, owner = call.services, call.owner
-    asked = _arguments(services, body, thread_id, on_thread=on_thread)
+    asked = _arguments(call, body, thread_id, on_thread=on_thread)
     run = await services.executor.launch(
         asked, run_id=run_id, after_s=body.after_seconds or 0, owner=owner
     )
@@ -96,7 +98,7 @@ async def create_many(call: Call[Any, Any], bodies: Sequence[StatelessBody]) -> 
     services = call.services
     runs = await services.storage.runs.create_many(
         [
-            {**_arguments(services, body, None), "after_seconds": body.after_seconds or 0}
+            {**_arguments(call, body, None), "after_seconds": body.after_seconds or 0}
             for body in bodies
         ],
         owner=call.owner,
@@ -107,7 +109,7 @@ async def create_many(call: Call[Any, Any], bodies: Sequence[StatelessBody]) -> 
 
 
 def _arguments(
-    services: Services,
+    call: Call[Any, Any],
     body: StatelessBody,
     thread_id: str | None,
     *,
@@ -116,12 +118,15 @@ def _arguments(
     """Return a body as arguments of `runs.create`; without a thread, with one for it alone."""
     if body.context and body.config is not None and body.config.configurable:
         raise HttpError(400, "give context or config.configurable, not both")
+    call.services.graphs.check(body.assistant_id)
     asked: dict[str, Any] = {
         "thread_id": thread_id or on_thread or new_id(),
-        "assistant_id": services.graphs.assistant_id(body.assistant_id),
+        "assistant_id": call.services.graphs.assistant_id(body.assistant_id),
         "kwargs": body.kwargs(),
         "metadata": body.metadata,
     }
+    if call.user is not None and (stored := call.user.stored()):
+        asked["kwargs"][STORED_USER] = stored
     if thread_id is None:
         asked["kwargs"]["temporary"] = True
         asked["if_not_exists"] = "create"
@@ -267,14 +272,18 @@ async def _left_by(services: Services, run: Run, outcome: Outcome | None, owner:
         return encode(outcome.values)
     try:
         assistant = await services.storage.assistants.get(run.assistant_id, owner=owner)
-        graph = await services.graphs.get(assistant.graph_id)
         with owner_scope(owner):
-            head = await head_of(graph, run)
+            async with services.graphs.open(assistant.graph_id, user=_user_of(run, owner)) as graph:
+                head = await head_of(graph, run)
         # If the run is still there, so was its thread, and not another one of the same id.
         await services.storage.runs.get(run.thread_id, run.run_id, owner=owner)
     except NotFound:
         return encode(None)
     return encode(head.answer)
+
+
+def _user_of(run: Run, owner: str) -> User | None:
+    return None if owner == ANYBODY else user_of(run, owner)
 
 
 async def _give_way(services: Services, run: Run, *, rollback: bool, owner: str) -> None:

@@ -106,6 +106,7 @@ def states_of(call: Call[Any, Any]) -> States:
         services.checkpointer,
         services.executor.turns,
         owner=call.owner,
+        user=call.user,
     )
 
 

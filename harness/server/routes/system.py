@@ -35,6 +35,9 @@ class Info(BaseModel):
     langgraph_version: str
     persistence: str
     graphs: list[str]
+    unusable_graphs: dict[str, str]
+    """Graphs that cannot be loaded or made, and why; where callers must show who they are, only
+    their calls say why."""
     flags: dict[str, bool]
 
 
@@ -59,11 +62,16 @@ async def health(call: Call[Nothing, Nothing]) -> Reply:
 
 async def info(call: Call[Nothing, Nothing]) -> Reply:
     """Tell versions and graphs."""
+    graphs = call.services.graphs
     found = Info(
         version=version("langgraph-persistence-harness"),
         langgraph_version=version("langgraph"),
         persistence="postgres" if is_postgres_enabled() else "memory",
-        graphs=call.services.graphs.names,
+        graphs=[name for name in graphs.names if name not in graphs.problems],
+        unusable_graphs={
+            name: "cannot be used" if call.services.config.authenticates else str(problem)
+            for name, problem in graphs.problems.items()
+        },
         flags={"assistants": True, "crons": True},
     )
     return Reply(body=found.model_dump())

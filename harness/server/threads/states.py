@@ -1,13 +1,15 @@
 """The state of threads and its history: the checkpointer's, where a graph ran; else storage's."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from datetime import datetime
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.types import StateUpdate
+from langgraph_sdk.runtime import AccessContext
 
 from harness.agents.graph import Graph, Saver
-from harness.errors import Conflict, Forbidden, HarnessError, NotFound
+from harness.errors import Conflict, Forbidden, GraphUnusable, HarnessError, NotFound
 from harness.models import SYSTEM, Json, Thread, ThreadHead
 from harness.persistence import owner_scope, write_alone
 from harness.server.execution.heads import Head, show_what_fits
@@ -16,6 +18,7 @@ from harness.server.failures import HttpError
 from harness.server.graphs import Graphs
 from harness.server.threads.places import Place
 from harness.server.threads.snapshots import state_of_record, state_of_snapshot
+from harness.server.users import User
 from harness.storage.checks import check_id
 from harness.storage.extensions import FullStorage
 from harness.storage.values import canonical_object
@@ -33,13 +36,21 @@ class States:
         saver: The graphs' checkpointer.
         turns: Those of this process's executor.
         owner: Whose threads; those of owner `system` can be read too.
+        user: The same, as graphs see them; None without authentication.
     """
 
     def __init__(
-        self, storage: FullStorage, graphs: Graphs, saver: Saver, turns: Turns, *, owner: str
+        self,
+        storage: FullStorage,
+        graphs: Graphs,
+        saver: Saver,
+        turns: Turns,
+        *,
+        owner: str,
+        user: User | None = None,
     ) -> None:
         self._storage, self._graphs, self._saver, self._turns = storage, graphs, saver, turns
-        self._owner = owner
+        self._owner, self._user = owner, user
 
     async def get(self, thread_id: str, place: Place, *, subgraphs: bool = False) -> Json:
         """Return a state; an empty one where the thread has none.
@@ -50,11 +61,13 @@ class States:
             NotFound: There is no such thread, or its graph is not served.
         """
         thread = await self._storage.threads.get(thread_id, owner=self._owner)
-        graph = await self._graph_of(thread)
-        if graph is None:
-            return await self._snapshot(thread, place)
-        with owner_scope(self._owner):
-            snapshot = await graph.aget_state(place.config(thread.thread_id), subgraphs=subgraphs)
+        async with self._graph_of(thread) as graph:
+            if graph is None:
+                return await self._snapshot(thread, place)
+            with owner_scope(self._owner):
+                snapshot = await graph.aget_state(
+                    place.config(thread.thread_id), subgraphs=subgraphs
+                )
         if snapshot.created_at is None and not await self._has_run(thread):
             return await self._snapshot(thread, place)
         if place == Place():
@@ -64,13 +77,13 @@ class States:
     async def shown(self, thread: Thread) -> Thread:
         """Have a thread's row show its head, if a graph of this server has run on it; return it."""
         try:
-            graph = await self._graph_of(thread)
-        except NotFound:
+            async with self._graph_of(thread) as graph:
+                if graph is None:
+                    return thread
+                with owner_scope(self._owner):
+                    head = Head.of(await graph.aget_state(Place().config(thread.thread_id)))
+        except (GraphUnusable, NotFound):
             return thread
-        if graph is None:
-            return thread
-        with owner_scope(self._owner):
-            head = Head.of(await graph.aget_state(Place().config(thread.thread_id)))
         if head.checkpoint_id in {None, thread.checkpoint_id}:
             return thread
         return await self._show(thread, head, seen_at=thread.state_updated_at)
@@ -85,13 +98,13 @@ class States:
             InvalidInput: The metadata to look for could never have been stored.
         """
         thread = await self._storage.threads.get(thread_id, owner=self._owner)
-        graph = await self._graph_of(thread)
-        if graph is not None:
-            found = await self._checkpoints(
-                graph, thread, place, limit=limit, before=before, metadata=metadata
-            )
-            if found or await self._has_run(thread):
-                return found
+        async with self._graph_of(thread) as graph:
+            if graph is not None:
+                found = await self._checkpoints(
+                    graph, thread, place, limit=limit, before=before, metadata=metadata
+                )
+                if found or await self._has_run(thread):
+                    return found
         records = await self._storage.threads.get_history(
             thread.thread_id,
             limit=limit,
@@ -158,26 +171,29 @@ class States:
         thread_id = check_id(thread_id, "thread")
         async with self._turns.of(thread_id), write_alone(self._saver, thread_id):
             thread = await self._storage.threads.get(thread_id, owner=self._owner)
-            graph = await self._writable(thread, place)
-            with owner_scope(self._owner):
-                config = await self._write(graph, place.config(thread.thread_id), supersteps)
-                head = Head.of(await graph.aget_state(Place().config(thread.thread_id)))
+            self._check_writable(thread)
+            async with self._graph_of(thread, "threads.update") as graph:
+                if graph is None:
+                    raise HttpError(
+                        400, f"thread {thread.thread_id} has no graph: no run has named one"
+                    )
+                await self._check_there(thread, place)
+                with owner_scope(self._owner):
+                    config = await self._write(graph, place.config(thread.thread_id), supersteps)
+                    head = Head.of(await graph.aget_state(Place().config(thread.thread_id)))
             return config, await self._show(thread, head)
 
-    async def _writable(self, thread: Thread, place: Place) -> Graph:
-        """Return the graph of a thread that may be written to."""
+    def _check_writable(self, thread: Thread) -> None:
         if thread.metadata["owner"] != self._owner:
             raise Forbidden(f"thread {thread.thread_id} belongs to owner {SYSTEM!r}")
         if thread.status == "busy":
             raise Conflict(f"a run of thread {thread.thread_id} is pending or running")
-        graph = await self._graph_of(thread)
-        if graph is None:
-            raise HttpError(400, f"thread {thread.thread_id} has no graph: no run has named one")
+
+    async def _check_there(self, thread: Thread, place: Place) -> None:
         if place.checkpoint_id is not None:
             found = await self._saver.aget_tuple(place.config(thread.thread_id))
             if found is None:
                 raise NotFound.of("checkpoint", place.checkpoint_id)
-        return graph
 
     async def _write(
         self, graph: Graph, config: RunnableConfig, supersteps: Sequence[Superstep]
@@ -189,16 +205,22 @@ class States:
         except Exception as exc:  # whatever the graph's own reducers and schemas raise
             raise HttpError(400, f"{type(exc).__name__}: {exc}"[:500]) from exc
 
-    async def _graph_of(self, thread: Thread) -> Graph | None:
-        """Return the graph that the thread belongs to.
+    @asynccontextmanager
+    async def _graph_of(
+        self, thread: Thread, access: AccessContext = "threads.read"
+    ) -> AsyncIterator[Graph | None]:
+        """Yield the graph that the thread belongs to; None where no run has named one.
 
         Raises:
             NotFound: It is not served.
+            GraphUnusable: It cannot be made.
         """
         graph_id = thread.metadata.get("graph_id")
         if not isinstance(graph_id, str):
-            return None
-        return await self._graphs.get(graph_id)
+            yield None
+            return
+        async with self._graphs.open(graph_id, access=access, user=self._user) as graph:
+            yield graph
 
     async def _repair(self, thread: Thread, head: Head) -> None:
         """Show the head if another is shown; a run that keeps the thread busy will do it itself."""

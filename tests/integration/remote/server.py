@@ -13,7 +13,7 @@ from typing import Any
 
 from psycopg.sql import SQL, Identifier
 
-from harness.config import DatabaseConfig, ServerConfig
+from harness.config import DatabaseConfig, Deployment, ServerConfig
 from harness.runtime import get_pool, get_storage
 from harness.schema import SCHEMA
 from harness.server.http import Call, Nothing, Reply, Route
@@ -89,7 +89,9 @@ def main() -> None:
     parser.add_argument("--config", type=Path)
     given = parser.parse_args()
     serve(
-        ServerConfig.from_env(port=given.port, graphs=given.config),
+        ServerConfig.from_env(
+            port=given.port, deployment=given.config and Deployment.read(given.config)
+        ),
         DatabaseConfig.from_env(),
         routes=(*ROUTES, Route("POST", "/door", unlock, is_open=True)),
     )

@@ -1,0 +1,1 @@
+"""Who may do what: LangGraph's `Auth` handlers, run for each call of each resource."""
