@@ -56,6 +56,17 @@ class Assistant(AssistantVersion):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ThreadTtl:
+    """How long a thread lives after its last update, and what becomes of it then."""
+
+    ttl_minutes: float
+    strategy: PruneStrategy
+    """`delete`: it goes with all that is of it; `keep_latest`: its latest state stays."""
+    expires_at: datetime
+    """`Thread.updated_at` and so many minutes; while a run is active, nothing expires."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Thread:
     """A conversation, as `langgraph_sdk.schema.Thread`."""
 
@@ -76,6 +87,8 @@ class Thread:
     """Changes with metadata, status and state."""
     state_updated_at: datetime
     """Changes with state only; equals `created_at` until there is one."""
+    ttl: ThreadTtl | None = None
+    """None: it lives until somebody deletes it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

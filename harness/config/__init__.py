@@ -30,6 +30,7 @@
 | `HARNESS_GRACE_S` | given to runs and streams when the server ends | 10 |
 | `HARNESS_MSGPACK_ALLOW` | more classes that checkpoints may hold, or `any` | none |
 | `HARNESS_CORS_ORIGINS` | origins of web pages that may call, with commas between them | none |
+| `HARNESS_WEBHOOK_HOSTS` | hosts that webhooks may call, with commas; `none`: none | any |
 | `HARNESS_MODEL` | the chat model of the graphs, as `provider:name` | none: a deterministic one |
 """
 
@@ -43,22 +44,23 @@ from harness.config.cors import Cors
 from harness.config.database import DatabaseConfig, ProvisionConfig, Provisioner
 from harness.config.deployment import AuthSource, Deployment, GraphSource, SecuritySource
 from harness.config.environment import FALSE, Environment
-from harness.config.lifetimes import ItemTtl, ThreadTtl
 from harness.config.server import ServerConfig
+from harness.config.ttl import MAX_TTL_MINUTES, ItemTtlConfig, ThreadTtlConfig
 from harness.errors import ConfigError
 
 __all__ = [
+    "MAX_TTL_MINUTES",
     "AuthSource",
     "Cors",
     "DatabaseConfig",
     "Deployment",
     "GraphSource",
-    "ItemTtl",
+    "ItemTtlConfig",
     "ProvisionConfig",
     "Provisioner",
     "SecuritySource",
     "ServerConfig",
-    "ThreadTtl",
+    "ThreadTtlConfig",
     "check_url",
     "in_ci",
     "model_name",

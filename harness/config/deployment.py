@@ -12,7 +12,7 @@ from dotenv import dotenv_values
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from harness.config.cors import Cors
-from harness.config.lifetimes import ItemTtl, ThreadTtl
+from harness.config.ttl import ItemTtlConfig, ThreadTtlConfig
 from harness.errors import ConfigError
 
 _NOT_HERE: Final = "is not served here; remove it"
@@ -105,11 +105,11 @@ class _Http(_Part):
 
 
 class _Checkpointer(_Part):
-    ttl: ThreadTtl | None = None
+    ttl: ThreadTtlConfig | None = None
 
 
 class _Store(_Part):
-    ttl: ItemTtl | None = None
+    ttl: ItemTtlConfig | None = None
 
 
 class _Document(_Part):
@@ -134,7 +134,7 @@ class _Document(_Part):
         }
 
 
-_PARTS: Final = (AuthSource, SecuritySource, _Http, _Checkpointer, _Store, Cors, ThreadTtl, ItemTtl)
+_PARTS: Final = (AuthSource, SecuritySource, _Http, _Checkpointer, _Store, Cors, ThreadTtlConfig, ItemTtlConfig)
 
 
 class Deployment(BaseModel):
@@ -152,8 +152,8 @@ class Deployment(BaseModel):
     env: Mapping[str, str] = Field(repr=False)
     auth: AuthSource | None
     cors: Cors | None
-    thread_ttl: ThreadTtl | None
-    item_ttl: ItemTtl | None
+    thread_ttl: ThreadTtlConfig | None
+    item_ttl: ItemTtlConfig | None
     meaningless: tuple[str, ...]
     """Its keys that have no meaning where no image is built."""
 

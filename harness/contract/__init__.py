@@ -26,6 +26,7 @@ from harness.contract.retention import RetentionContract
 from harness.contract.runs import RunStoreContract
 from harness.contract.signatures import SignatureContract
 from harness.contract.snapshots import HistoryContract, SnapshotContract
+from harness.contract.thread_expiry import ThreadExpiryContract, ThreadTtlContract
 from harness.contract.threads import (
     ThreadCopyContract,
     ThreadPruneContract,
@@ -41,6 +42,8 @@ ALL: tuple[type[StorageContract], ...] = (
     ThreadStoreContract,
     ThreadCopyContract,
     ThreadPruneContract,
+    ThreadTtlContract,
+    ThreadExpiryContract,
     SnapshotContract,
     HistoryContract,
     HeadCacheContract,
@@ -104,8 +107,10 @@ __all__ = [
     "StorageContract",
     "StoreStorageContract",
     "ThreadCopyContract",
+    "ThreadExpiryContract",
     "ThreadPruneContract",
     "ThreadStoreContract",
+    "ThreadTtlContract",
     "ValuesContract",
     "WaitingRunsContract",
 ]

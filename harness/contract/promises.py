@@ -116,7 +116,7 @@ PROMISES: Final[dict[int, Promise]] = {
         (61, "server", "what was deleted stays deleted, for late writes too"),
         (62, "langgraph", "with an encrypting serializer nothing lies in plain text"),
         (63, "langgraph", "a schema's classes come back as themselves, and nothing else revives"),
-        (65, "server", "an expired thread goes whole, and no list shows what a get denies"),
+        (65, "contract", "an expired thread goes whole, and no list shows what a get denies"),
     ),
 }
 

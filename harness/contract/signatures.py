@@ -18,6 +18,7 @@ from harness.storage.extensions import (
     RunQueue,
     RunRecords,
     Snapshots,
+    ThreadKeeper,
 )
 
 FULL = {
@@ -47,7 +48,10 @@ class SignatureContract(StorageContract):
     """What the interface itself promises, for whoever calls it by position or by default."""
 
     needs: ClassVar[frozenset[type]] = frozenset(
-        {BulkCreate, BulkPut, CronQueue, HeadCache, ItemKeeper, RunQueue, RunRecords, Snapshots}
+        {
+            *(BulkCreate, BulkPut, CronQueue, HeadCache, ItemKeeper),
+            *(RunQueue, RunRecords, Snapshots, ThreadKeeper),
+        }
     )
 
     @pytest.mark.invariant(34)

@@ -141,6 +141,17 @@ class Retention(Protocol):
         """
 
 
+class ThreadKeeper(Protocol):
+    """Clears away threads whose time is over."""
+
+    async def sweep(self, *, limit: int = 1_000, owner: str | None = None) -> int:
+        """Remove or shorten up to `limit` threads that are due, of one owner or all; say how many.
+
+        A thread that is removed goes with its states, runs, crons and checkpoints in one
+        transaction. Of several sweeps at once one gets it, and counts it.
+        """
+
+
 class RunRecords(Protocol):
     """Looks at runs across threads and changes them without a lease."""
 
@@ -327,7 +338,9 @@ class FullAssistants(AssistantStore, BulkCreate[Assistant], Protocol):
     """Assistants, with everything."""
 
 
-class FullThreads(ThreadStore, BulkCreate[Thread], Snapshots, HeadCache, Retention, Protocol):
+class FullThreads(
+    ThreadStore, BulkCreate[Thread], Snapshots, HeadCache, Retention, ThreadKeeper, Protocol
+):
     """Threads, with everything."""
 
 

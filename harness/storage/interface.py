@@ -41,6 +41,8 @@ JsonObject = Mapping[str, Any]
 AssistantSortBy = Literal["assistant_id", "graph_id", "name", "created_at", "updated_at"]
 ThreadSortBy = Literal["thread_id", "status", "created_at", "updated_at", "state_updated_at"]
 ItemSortBy = Literal["key", "created_at", "updated_at"]
+ThreadTtlGiven = float | Mapping[str, Any]
+"""Minutes, or an object with `ttl` (minutes) and perhaps a `strategy`, as in the SDK's calls."""
 CronSortBy = Literal[
     "cron_id",
     "assistant_id",
@@ -162,9 +164,17 @@ class ThreadStore(Protocol):
         metadata: JsonObject | None = None,
         thread_id: str | None = None,
         if_exists: IfExists = "raise",
+        ttl: ThreadTtlGiven | None = None,
         owner: str,
     ) -> Thread:
         """Store a new, idle thread.
+
+        A thread with a time to live (`ttl`, minutes above 0, fractions allowed) is over so long
+        after its last update, be it of its metadata, its state or its runs; never while a run is
+        active. With the strategy `delete`, the default, it is then as good as gone, with its
+        states, runs, crons and checkpoints, swept or not: every call answers as if it had never
+        been, and its id is free. With `keep_latest` a sweep removes all but its latest state.
+        None is the storage's default, which is for ever unless it was given another.
 
         Raises:
             Conflict: The id is taken (with `do_nothing`: by another owner).
@@ -173,8 +183,15 @@ class ThreadStore(Protocol):
     async def get(self, thread_id: str, *, owner: str) -> Thread:
         """Return a thread."""
 
-    async def update(self, thread_id: str, *, metadata: JsonObject, owner: str) -> Thread:
-        """Merge metadata shallowly."""
+    async def update(
+        self,
+        thread_id: str,
+        *,
+        metadata: JsonObject,
+        ttl: ThreadTtlGiven | None = None,
+        owner: str,
+    ) -> Thread:
+        """Merge metadata shallowly; a `ttl` replaces the thread's, None leaves it."""
 
     async def search(
         self,

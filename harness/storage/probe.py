@@ -125,6 +125,9 @@ _DEFAULTS: Final[dict[str, RawRow]] = {
         "created_at": _Now,
         "updated_at": _Now,
         "state_updated_at": _Now,
+        "ttl_minutes": None,
+        "ttl_strategy": None,
+        "shortened_at": None,
     },
     "thread_states": {
         "thread_id": _NewId,

@@ -15,6 +15,7 @@ from harness.models import (
     Json,
     MultitaskStrategy,
     OnRunCompleted,
+    PruneStrategy,
     RunStatus,
     SortOrder,
     ThreadHead,
@@ -68,6 +69,14 @@ class AssistantQuery:
     name: str | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimeToLive:
+    """How long a thread lives after its last update, and what becomes of it then."""
+
+    minutes: float
+    strategy: PruneStrategy
+
+
 @dataclass(slots=True, kw_only=True)
 class NewThread:
     """A thread to insert, owner already stamped into `metadata`."""
@@ -75,6 +84,15 @@ class NewThread:
     thread_id: str
     metadata: Json
     if_exists: IfExists
+    ttl: TimeToLive | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ThreadChange:
+    """An update of a thread; `metadata` merges shallowly."""
+
+    metadata: Json
+    ttl: TimeToLive | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,6 +142,8 @@ class NewRun:
     if_not_exists: IfNotExists
     """`create` makes a missing thread, with metadata that names its owner."""
     after_seconds: float
+    thread_ttl: TimeToLive | None = None
+    """Of a thread that it makes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ import pytest
 from langgraph_cli.config import _KNOWN_CONFIG_KEYS
 from langgraph_cli.schemas import Config
 
-from harness.config import Cors, Deployment, ItemTtl, ServerConfig, ThreadTtl
+from harness.config import Cors, Deployment, ItemTtlConfig, ServerConfig, ThreadTtlConfig
 from harness.config.deployment import MEANINGLESS, honoured_keys
 from harness.errors import ConfigError
 
@@ -212,8 +212,8 @@ def test_lifetimes_are_handed_on(tmp_path: Path) -> None:
     items = {"refresh_on_read": False, "default_ttl": 4, "sweep_interval_minutes": 0.5}
     found = read(tmp_path, checkpointer={"ttl": threads}, store={"ttl": items})
     config = ServerConfig.from_env({}, deployment=found)
-    assert config.thread_ttl == ThreadTtl(**threads)  # type: ignore[arg-type]  # read as it is
-    assert config.item_ttl == ItemTtl(**items)  # type: ignore[arg-type]  # likewise
+    assert config.thread_ttl == ThreadTtlConfig(**threads)  # type: ignore[arg-type]  # read as it is
+    assert config.item_ttl == ItemTtlConfig(**items)  # type: ignore[arg-type]  # likewise
 
 
 @pytest.mark.invariant(55)

@@ -26,6 +26,7 @@ _MOMENTS: Final = frozenset(
         "due_at",
         "expires_at",
         "leased_until",
+        "shortened_at",
     }
 )
 _OWN_WAY: Final = frozenset({"seq", "token", "lease_token"})

@@ -12,7 +12,7 @@ from harness.storage.memory.records import cron_of, run_of
 from harness.storage.memory.rows import CronRow, RunRow, ThreadRow
 from harness.storage.memory.tables import Tables
 from harness.storage.memory.threads import new_thread
-from harness.storage.requests import CronChange, CronQuery, NewCron, Page
+from harness.storage.requests import CronChange, CronQuery, NewCron, Page, TimeToLive
 from harness.storage.resources.ownership import new_id
 from harness.storage.schedule import next_firing
 
@@ -30,7 +30,7 @@ class MemoryCrons:
         for new in rows:
             row = _row(new, owner, now)
             if new.thread_id is not None:
-                thread = self._tables.threads.get(new.thread_id)
+                thread = self._tables.thread(new.thread_id)
                 writable(thread, "thread", new.thread_id, owner)
             assistant = self._tables.assistants.get(new.assistant_id)
             readable(assistant, "assistant", new.assistant_id, owner)
@@ -43,11 +43,11 @@ class MemoryCrons:
 
     async def get(self, cron_id: str, *, owner: str) -> Cron:
         """Return a cron."""
-        return cron_of(readable(self._tables.crons.get(cron_id), "cron", cron_id, owner))
+        return cron_of(readable(self._found(cron_id), "cron", cron_id, owner))
 
     async def update(self, cron_id: str, change: CronChange, *, owner: str) -> Cron:
         """Change a cron, and its next date where that depends on the change."""
-        row = writable(self._tables.crons.get(cron_id), "cron", cron_id, owner)
+        row = writable(self._found(cron_id), "cron", cron_id, owner)
         now = self._tables.clock.now()
         schedule = row.schedule if change.schedule is None else change.schedule
         timezone = row.timezone if change.timezone is None else change.timezone
@@ -86,16 +86,21 @@ class MemoryCrons:
 
     async def delete(self, cron_id: str, *, owner: str) -> None:
         """Remove a cron."""
-        self._tables.crons.remove(writable(self._tables.crons.get(cron_id), "cron", cron_id, owner))
+        self._tables.crons.remove(writable(self._found(cron_id), "cron", cron_id, owner))
 
-    async def claim_due(self, *, limit: int, owner: str | None) -> list[CronFiring]:
+    async def claim_due(
+        self, *, limit: int, owner: str | None, thread_ttl: TimeToLive | None
+    ) -> list[CronFiring]:
         """Fire the crons that are due, those longest due first."""
         now = self._tables.clock.now()
         rows = self._tables.crons if owner is None else self._tables.crons.group("owner", owner)
         due = sorted(
             (row.next_run_date, row.cron_id)
             for row in rows
-            if row.enabled and row.next_run_date is not None and row.next_run_date <= now
+            if row.enabled
+            and row.next_run_date is not None
+            and row.next_run_date <= now
+            and not self._is_orphaned(row)
         )
         fired = [self._tables.crons[cron_id] for _, cron_id in due[:limit]]
         following = [
@@ -103,23 +108,30 @@ class MemoryCrons:
             for row in fired
         ]
         return [
-            self._fire(row, scheduled_for, later, now)
+            self._fire(row, scheduled_for, later, now, thread_ttl)
             for row, (scheduled_for, _), later in zip(fired, due, following, strict=False)
         ]
 
     def _fire(
-        self, row: CronRow, scheduled_for: datetime, following: datetime | None, now: datetime
+        self,
+        row: CronRow,
+        scheduled_for: datetime,
+        following: datetime | None,
+        now: datetime,
+        thread_ttl: TimeToLive | None,
     ) -> CronFiring:
-        run = _run(row, self._stamped_thread(row, now).thread_id, now)
+        run = _run(row, self._stamped_thread(row, now, thread_ttl).thread_id, now)
         self._tables.runs.add(run)
         self._tables.crons.change(row, next_run_date=following)
         return CronFiring(cron=cron_of(row), scheduled_for=scheduled_for, run=run_of(run))
 
-    def _stamped_thread(self, row: CronRow, now: datetime) -> ThreadRow:
+    def _stamped_thread(
+        self, row: CronRow, now: datetime, thread_ttl: TimeToLive | None
+    ) -> ThreadRow:
         """Return the thread to run on, busy: the cron's own, or a new one."""
         if row.thread_id is None:
             made_by = {"owner": row.owner, "cron_id": row.cron_id}
-            thread = new_thread(new_id(), made_by, row.owner, now)
+            thread = new_thread(new_id(), made_by, row.owner, now, thread_ttl)
             self._tables.threads.add(thread)
         else:
             thread = self._tables.threads[row.thread_id]
@@ -132,6 +144,14 @@ class MemoryCrons:
         )
         return thread
 
+    def _found(self, cron_id: str) -> CronRow | None:
+        """Return a cron, unless its thread has expired."""
+        row = self._tables.crons.get(cron_id)
+        return None if row is None or self._is_orphaned(row) else row
+
+    def _is_orphaned(self, row: CronRow) -> bool:
+        return row.thread_id is not None and self._tables.thread(row.thread_id) is None
+
     def _matching(self, query: CronQuery, owner: str) -> list[CronRow]:
         rows = (
             visible(self._tables.crons, owner)
@@ -142,6 +162,7 @@ class MemoryCrons:
             row
             for row in rows
             if may_read(row, owner)
+            and not self._is_orphaned(row)
             and (query.assistant_id is None or row.assistant_id == query.assistant_id)
             and (query.enabled is None or row.enabled == query.enabled)
             and contains(row.metadata, query.metadata)

@@ -29,8 +29,12 @@ def insert_rows(
     identify: Callable[[NewT], str],
     make: Callable[[NewT], RowT],
     owner: str,
+    has_expired: Callable[[RowT], bool] = lambda _: False,
+    remove: Callable[[RowT], None] | None = None,
 ) -> tuple[list[RowT], list[RowT]]:
     """Add a row for each request, all or none; return a row for each, and those that are new.
+
+    A row that has expired makes way: `remove` takes it out of the table.
 
     Raises:
         Conflict: An id is taken, in the table or by an earlier request; with `do_nothing` only
@@ -40,13 +44,19 @@ def insert_rows(
     rows: list[RowT] = []
     for new in news:
         identity = identify(new)
-        row = made.get(identity) or table.get(identity)
+        row = made.get(identity)
+        if row is None:
+            there = table.get(identity)
+            row = None if there is None or has_expired(there) else there
         if row is None:
             row = made[identity] = make(new)
         elif new.if_exists == "raise" or row.owner != owner:
             raise taken(kind, identity)
         rows.append(row)
-    for row in made.values():
+    for identity, row in made.items():
+        old = table.get(identity)
+        if old is not None and remove is not None:
+            remove(old)
         table.add(row)
     return rows, list(made.values())
 

@@ -1,6 +1,7 @@
 """From rows to the records that callers get, which share nothing with the rows."""
 
 from harness.models import Assistant, AssistantVersion, Cron, Item, Json, Run, Thread, ThreadState
+from harness.storage.lifetimes import ttl_of
 from harness.storage.memory.jsonb import copied
 from harness.storage.memory.rows import (
     AssistantRow,
@@ -57,6 +58,7 @@ def thread_of(row: ThreadRow) -> Thread:
         created_at=row.created_at,
         updated_at=row.updated_at,
         state_updated_at=row.state_updated_at,
+        ttl=ttl_of(row.ttl_minutes, row.ttl_strategy, row.updated_at),
     )
 
 

@@ -22,7 +22,11 @@ class MemoryRetention:
         self, thread_ids: Sequence[str] | None, keeping: Keeping, owner: str | None
     ) -> Pruned:
         """Prune those of the threads that there are; an owner's, or everybody's."""
-        known = {row.thread_id for row in self._tables.threads if owner in {None, row.owner}}
+        known = {
+            row.thread_id
+            for row in self._tables.threads
+            if owner is None or (row.owner == owner and not self._tables.has_expired(row))
+        }
         if owner is None:
             known.update(*(beside.thread_ids() for beside in self._tables.beside))
         wanted = known if thread_ids is None else known.intersection(thread_ids)

@@ -5,9 +5,16 @@ and only what enters or leaves the store is copied.
 """
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from harness.models import Json, MultitaskStrategy, OnRunCompleted, RunStatus, ThreadStatus
+from harness.models import (
+    Json,
+    MultitaskStrategy,
+    OnRunCompleted,
+    PruneStrategy,
+    RunStatus,
+    ThreadStatus,
+)
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -58,6 +65,30 @@ class ThreadRow:
     created_at: datetime
     updated_at: datetime
     state_updated_at: datetime
+    ttl_minutes: float | None
+    ttl_strategy: PruneStrategy | None
+    shortened_at: datetime | None
+    """What `updated_at` was when a sweep kept the latest state only."""
+
+    @property
+    def expires_at(self) -> datetime | None:
+        """From when on the thread is as good as gone; None: it is not to go, or not yet."""
+        if self.ttl_strategy != "delete" or self.status == "busy":
+            return None
+        return self._over_at
+
+    @property
+    def shortens_at(self) -> datetime | None:
+        """From when on only its latest state stays; None: all do, or that is done already."""
+        if self.ttl_strategy != "keep_latest" or self.status == "busy":
+            return None
+        if self.shortened_at is not None and self.shortened_at >= self.updated_at:
+            return None
+        return self._over_at
+
+    @property
+    def _over_at(self) -> datetime:
+        return self.updated_at + timedelta(minutes=self.ttl_minutes or 0)
 
 
 @dataclass(slots=True, kw_only=True, eq=False)

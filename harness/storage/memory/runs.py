@@ -34,6 +34,9 @@ class MemoryRuns(MemoryQueue):
         for new in rows:
             self._plan_one(plan, new, owner, now)
         for thread in plan.new_threads.values():
+            expired = self._tables.threads.get(thread.thread_id)
+            if expired is not None:
+                self._tables.remove_thread(expired)
             self._tables.threads.add(thread)
         for thread, assistant in plan.stamps:
             self._tables.threads.change(
@@ -83,7 +86,7 @@ class MemoryRuns(MemoryQueue):
 
     async def list_thread(self, query: RunQuery, page: Page, *, owner: str) -> list[Run]:
         """Return a page of a thread's runs."""
-        readable(self._tables.threads.get(query.thread_id), "thread", query.thread_id, owner)
+        readable(self._tables.thread(query.thread_id), "thread", query.thread_id, owner)
         return await self.search(query, page, owner=owner)
 
     async def delete(self, thread_id: str, run_id: str, *, owner: str) -> None:
@@ -102,7 +105,7 @@ class MemoryRuns(MemoryQueue):
 
     async def get_active(self, thread_id: str, *, owner: str) -> Run | None:
         """Return the running run, else the oldest pending one."""
-        readable(self._tables.threads.get(thread_id), "thread", thread_id, owner)
+        readable(self._tables.thread(thread_id), "thread", thread_id, owner)
         active = active_runs(self._tables, thread_id)
         running = [run for run in active if run.status == "running"]
         chosen = running[0] if running else first_pending(active)
@@ -140,10 +143,10 @@ class MemoryRuns(MemoryQueue):
         plan.runs[new.run_id] = _row(new, owner, now)
 
     def _planned_thread(self, plan: "_Plan", new: NewRun, owner: str, now: datetime) -> ThreadRow:
-        thread = plan.new_threads.get(new.thread_id) or self._tables.threads.get(new.thread_id)
+        thread = plan.new_threads.get(new.thread_id) or self._tables.thread(new.thread_id)
         if new.if_not_exists == "create":
             if thread is None:
-                thread = new_thread(new.thread_id, {"owner": owner}, owner, now)
+                thread = new_thread(new.thread_id, {"owner": owner}, owner, now, new.thread_ttl)
                 plan.new_threads[new.thread_id] = thread
             elif not may_read(thread, owner):
                 raise taken("thread", new.thread_id)
@@ -151,7 +154,9 @@ class MemoryRuns(MemoryQueue):
 
     def _of_thread(self, thread_id: str, run_id: str) -> RunRow | None:
         run = self._tables.runs.get(run_id)
-        return run if run is not None and run.thread_id == thread_id else None
+        if run is None or run.thread_id != thread_id or self._tables.thread(thread_id) is None:
+            return None
+        return run
 
     def _matching(self, query: RunQuery, owner: str) -> list[RunRow]:
         rows = (
@@ -163,6 +168,7 @@ class MemoryRuns(MemoryQueue):
             row
             for row in rows
             if may_read(row, owner)
+            and self._tables.thread(row.thread_id) is not None
             and (query.assistant_id is None or row.assistant_id == query.assistant_id)
             and (query.status is None or row.status == query.status)
             and contains(row.metadata, query.metadata)

@@ -71,6 +71,15 @@ class Tables:
         self.beside: Final[list[Beside]] = []
         """Told of each thread that is deleted or pruned from now on, as a trigger would be."""
 
+    def thread(self, thread_id: str | None) -> ThreadRow | None:
+        """Return a thread that has not expired."""
+        row = None if thread_id is None else self.threads.get(thread_id)
+        return None if row is None or self.has_expired(row) else row
+
+    def has_expired(self, row: ThreadRow) -> bool:
+        """Tell whether a thread's time is over, swept or not."""
+        return row.expires_at is not None and row.expires_at <= self.clock.now()
+
     def remove_assistant(self, row: AssistantRow) -> None:
         """Delete an assistant with its versions and crons."""
         for version in self.assistant_versions.group("assistant", row.assistant_id):

@@ -15,7 +15,16 @@ from harness.storage.memory.retention import MemoryRetention
 from harness.storage.memory.rows import StateRow, ThreadRow
 from harness.storage.memory.tables import Tables
 from harness.storage.memory.transitions import show_head
-from harness.storage.requests import HeadChange, Keeping, NewState, NewThread, Page, ThreadQuery
+from harness.storage.requests import (
+    HeadChange,
+    Keeping,
+    NewState,
+    NewThread,
+    Page,
+    ThreadChange,
+    ThreadQuery,
+    TimeToLive,
+)
 
 
 class MemoryThreads:
@@ -33,8 +42,10 @@ class MemoryThreads:
             rows,
             kind="thread",
             identify=lambda new: new.thread_id,
-            make=lambda new: new_thread(new.thread_id, new.metadata, owner, now),
+            make=lambda new: new_thread(new.thread_id, new.metadata, owner, now, new.ttl),
             owner=owner,
+            has_expired=self._tables.has_expired,
+            remove=self._tables.remove_thread,
         )
         return [thread_of(row) for row in inserted]
 
@@ -42,11 +53,16 @@ class MemoryThreads:
         """Return a thread."""
         return thread_of(self._readable(thread_id, owner))
 
-    async def update(self, thread_id: str, metadata: Json, *, owner: str) -> Thread:
-        """Merge metadata."""
+    async def update(self, thread_id: str, change: ThreadChange, *, owner: str) -> Thread:
+        """Merge metadata, and set the time to live if one is given."""
         row = self._writable(thread_id, owner)
+        ttl = change.ttl
         self._tables.threads.change(
-            row, metadata={**row.metadata, **metadata}, updated_at=self._tables.clock.now()
+            row,
+            metadata={**row.metadata, **change.metadata},
+            ttl_minutes=row.ttl_minutes if ttl is None else ttl.minutes,
+            ttl_strategy=row.ttl_strategy if ttl is None else ttl.strategy,
+            updated_at=self._tables.clock.now(),
         )
         return thread_of(row)
 
@@ -76,6 +92,7 @@ class MemoryThreads:
             created_at=now,
             updated_at=now,
             state_updated_at=now,
+            shortened_at=None,
         )
         self._tables.threads.add(row)
         for state in self._states(thread_id):
@@ -84,7 +101,7 @@ class MemoryThreads:
 
     async def prune(self, thread_ids: Sequence[str], strategy: PruneStrategy, *, owner: str) -> int:
         """Delete the caller's threads, or their states and checkpoints before the head."""
-        rows = [self._tables.threads.get(thread_id) for thread_id in dict.fromkeys(thread_ids)]
+        rows = [self._tables.thread(thread_id) for thread_id in dict.fromkeys(thread_ids)]
         own = [row for row in rows if row is not None and row.owner == owner]
         for row in own:
             if strategy == "delete":
@@ -108,6 +125,26 @@ class MemoryThreads:
     ) -> Pruned:
         """Delete old states and checkpoints."""
         return self._retention.prune_all(thread_ids, keeping, owner)
+
+    async def sweep(self, *, limit: int, owner: str | None) -> int:
+        """Remove expired threads, and shorten those that are to keep their latest state."""
+        table, now = self._tables.threads, self._tables.clock.now()
+        rows = list(table) if owner is None else table.group("owner", owner)
+        gone = [(row.expires_at, row) for row in rows if row.expires_at is not None]
+        long = [(row.shortens_at, row) for row in rows if row.shortens_at is not None]
+        swept = 0
+        for due in (gone, long):
+            due.sort(key=lambda one: one[0])
+            for at, row in due[: limit - swept]:
+                if at > now:
+                    break
+                if due is gone:
+                    self._tables.remove_thread(row)
+                else:
+                    self._retention.prune(row.thread_id, Keeping(keep=1, older_than_s=None))
+                    table.change(row, shortened_at=row.updated_at)
+                swept += 1
+        return swept
 
     async def add_state(self, thread_id: str, state: NewState, *, owner: str) -> ThreadState:
         """Add a state and make it the head."""
@@ -164,10 +201,10 @@ class MemoryThreads:
         return [state_of(row) for row in found[:limit]]
 
     def _readable(self, thread_id: str, owner: str) -> ThreadRow:
-        return readable(self._tables.threads.get(thread_id), "thread", thread_id, owner)
+        return readable(self._tables.thread(thread_id), "thread", thread_id, owner)
 
     def _writable(self, thread_id: str, owner: str) -> ThreadRow:
-        return writable(self._tables.threads.get(thread_id), "thread", thread_id, owner)
+        return writable(self._tables.thread(thread_id), "thread", thread_id, owner)
 
     def _states(self, thread_id: str) -> list[StateRow]:
         """Return a thread's states, oldest first."""
@@ -183,14 +220,17 @@ class MemoryThreads:
         return [
             row
             for row in visible(self._tables.threads, owner)
-            if (wanted is None or row.thread_id in wanted)
+            if not self._tables.has_expired(row)
+            and (wanted is None or row.thread_id in wanted)
             and (query.status is None or row.status == query.status)
             and contains(row.metadata, query.metadata)
             and (not query.values or contains(row.values, query.values))
         ]
 
 
-def new_thread(thread_id: str, metadata: Json, owner: str, now: datetime) -> ThreadRow:
+def new_thread(
+    thread_id: str, metadata: Json, owner: str, now: datetime, ttl: TimeToLive | None
+) -> ThreadRow:
     """Return the row of a thread that has neither states nor runs."""
     return ThreadRow(
         thread_id=thread_id,
@@ -204,4 +244,7 @@ def new_thread(thread_id: str, metadata: Json, owner: str, now: datetime) -> Thr
         created_at=now,
         updated_at=now,
         state_updated_at=now,
+        ttl_minutes=None if ttl is None else ttl.minutes,
+        ttl_strategy=None if ttl is None else ttl.strategy,
+        shortened_at=None,
     )

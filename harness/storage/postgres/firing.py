@@ -5,8 +5,10 @@ from typing import Any, Final
 
 from harness.database import Database
 from harness.models import Cron, CronFiring, Run
+from harness.storage.postgres.lifetimes import ttl_parameters
 from harness.storage.postgres.records import Values, cron, rows_of, run
 from harness.storage.postgres.sql import load
+from harness.storage.requests import TimeToLive
 from harness.storage.resources.ownership import new_id
 from harness.storage.schedule import next_firing
 
@@ -20,7 +22,9 @@ class PostgresFiring:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def claim_due(self, *, limit: int, owner: str | None) -> list[CronFiring]:
+    async def claim_due(
+        self, *, limit: int, owner: str | None, thread_ttl: TimeToLive | None
+    ) -> list[CronFiring]:
         """Fire the crons that are due, those longest due first."""
         parameters: dict[str, Any] = {"limit": limit}
         if owner is not None:
@@ -30,10 +34,10 @@ class PostgresFiring:
             parameters,
             row_factory=rows_of(cron),
         )
-        firings = [await self._fire(one) for one in due]
+        firings = [await self._fire(one, thread_ttl) for one in due]
         return [firing for firing in firings if firing is not None]
 
-    async def _fire(self, due: Cron) -> CronFiring | None:
+    async def _fire(self, due: Cron, thread_ttl: TimeToLive | None) -> CronFiring | None:
         """Make a due cron's run and move its date on; None if somebody else has."""
         assert due.next_run_date is not None  # noqa: S101 -- `due` selects by it
         following = next_firing(
@@ -48,6 +52,7 @@ class PostgresFiring:
                 "seen_next_run_date": due.next_run_date,
                 "next_run_date": following,
                 "new_thread_id": new_id(),
+                **ttl_parameters(thread_ttl),
                 "run_id": new_id(),
             },
             row_factory=rows_of(_fired),

@@ -39,7 +39,8 @@ class Inserting(Generic[NewT, RecordT]):
 
     database: Database
     blocks: Blocks
-    """With `insert`, `insert_or_get`, `insert_many`, `insert_missing` and `get_many`."""
+    """With `insert`, `insert_or_get`, `insert_many`, `insert_missing` and `get_many`; and with
+    `bury` where rows expire, to remove those that have so that their ids are free."""
     kind: str
     identify: Callable[[NewT], str]
     columns: Callable[[NewT], dict[str, Any]]
@@ -59,15 +60,46 @@ class Inserting(Generic[NewT, RecordT]):
         [new] = news
         if new.if_exists == "do_nothing":
             return [await self._insert_or_get(new, owner)]
+        parameters = {**_as_parameters(self.columns(new)), "owner": owner}
+        made_at = await self._made_at("insert", parameters, [self.identify(new)])
+        return [self.record(new, made_at)]
+
+    async def _made_at(
+        self, statement: str, parameters: Mapping[str, Any], ids: Sequence[str]
+    ) -> datetime:
+        """Insert what has free ids, and ids of rows that have expired; return when.
+
+        Raises:
+            Conflict: An id is taken.
+        """
         try:
             [made_at] = await self.database.write(
-                self.blocks["insert"],
-                {**_as_parameters(self.columns(new)), "owner": owner},
-                row_factory=scalar_row,
+                self.blocks[statement], parameters, row_factory=scalar_row
             )
         except UniqueViolation as exc:
-            raise taken(self.kind, self.identify(new)) from exc
-        return [self.record(new, utc(made_at))]
+            again = await self._after_burial(statement, parameters, ids)
+            if again is None:
+                raise taken(self.kind, key_of(exc)) from exc
+            made_at = again
+        return utc(made_at)
+
+    async def _after_burial(
+        self, statement: str, parameters: Mapping[str, Any], ids: Sequence[str]
+    ) -> datetime | None:
+        """Remove the rows that have expired and insert; None if there are none of these."""
+        if "bury" not in self.blocks:
+            return None
+        try:
+            async with self.database.transaction() as connection:
+                cursor = connection.cursor(row_factory=scalar_row)
+                await cursor.execute(self.blocks["bury"], {"ids": list(ids)})
+                if not await cursor.fetchall():
+                    return None
+                await cursor.execute(self.blocks[statement], parameters)
+                [made_at] = await cursor.fetchall()
+        except UniqueViolation as exc:
+            raise taken(self.kind, key_of(exc)) from exc
+        return made_at  # type: ignore[no-any-return]  # the statement returns a time
 
     async def _insert_or_get(self, new: NewT, owner: str) -> RecordT:
         parameters = {**_as_parameters(self.columns(new)), "owner": owner}
@@ -79,6 +111,8 @@ class Inserting(Generic[NewT, RecordT]):
                 if row_owner != owner:
                     raise taken(self.kind, self.identify(new))
                 return record
+            if "bury" in self.blocks:
+                await self.database.write(self.blocks["bury"], {"ids": [self.identify(new)]})
         raise restless(self.kind, self.identify(new))
 
     async def _insert_many(self, news: Sequence[NewT], owner: str) -> list[RecordT]:
@@ -91,15 +125,9 @@ class Inserting(Generic[NewT, RecordT]):
         if any(new.if_exists == "do_nothing" for new in first.values()):
             records = await self._insert_missing(first, rows, owner)
         else:
-            try:
-                [made_at] = await self.database.write(
-                    self.blocks["insert_many"],
-                    {"rows": rows, "owner": owner},
-                    row_factory=scalar_row,
-                )
-            except UniqueViolation as exc:
-                raise taken(self.kind, key_of(exc)) from exc
-            made_at = utc(made_at)
+            made_at = await self._made_at(
+                "insert_many", {"rows": rows, "owner": owner}, list(first)
+            )
             records = {key: self.record(new, made_at) for key, new in first.items()}
         return [records[self.identify(new)] for new in news]
 
@@ -110,6 +138,8 @@ class Inserting(Generic[NewT, RecordT]):
             records: dict[str, RecordT] = {}
             async with self.database.transaction() as connection:
                 cursor = connection.cursor(row_factory=scalar_row)
+                if "bury" in self.blocks:
+                    await cursor.execute(self.blocks["bury"], {"ids": list(first)})
                 await cursor.execute(self.blocks["insert_missing"], {"rows": rows, "owner": owner})
                 made = set(await cursor.fetchall())
                 for key in first.keys() - made:

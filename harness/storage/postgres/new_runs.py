@@ -14,12 +14,15 @@ from harness.database import Database
 from harness.errors import Conflict, HarnessError, NotFound
 from harness.models import SYSTEM, Lease, Run
 from harness.storage.postgres.codec import dumps, utc
+from harness.storage.postgres.lifetimes import ttl_parameters
 from harness.storage.postgres.records import lease
 from harness.storage.postgres.refusals import MAX_ATTEMPTS, read_only, restless, taken
 from harness.storage.postgres.sql import load
 from harness.storage.requests import NewRun
 
 SQL: Final = load("runs")
+BURY: Final = load("threads")["bury"]
+"""The statement that removes those of some threads that have expired."""
 _MICROSECOND: Final = timedelta(microseconds=1)
 
 
@@ -147,11 +150,18 @@ async def _look(
     missing = sorted({new.thread_id for new in news if new.if_not_exists == "create"})
     made: set[str] = set()
     rows = connection.cursor(row_factory=tuple_row)
-    if missing:
-        await rows.execute(SQL["insert_missing_threads"], {"ids": missing, "owner": owner})
-        made = {thread_id for (thread_id,) in await rows.fetchall()}
-    await rows.execute(SQL["lock_threads"], {"ids": thread_ids})
-    owners = {key: thread_owner for key, thread_owner in await rows.fetchall() if key not in made}
+    ttl = ttl_parameters(news[0].thread_ttl)  # which is the same for all
+    while True:
+        if missing:
+            parameters = {"ids": missing, "owner": owner, **ttl}
+            await rows.execute(SQL["insert_missing_threads"], parameters)
+            made |= {thread_id for (thread_id,) in await rows.fetchall()}
+        await rows.execute(SQL["lock_threads"], {"ids": thread_ids})
+        owners: dict[str, str] = dict(await rows.fetchall())
+        if not set(missing) - owners.keys():
+            break
+        await rows.execute(BURY, {"ids": missing})  # some have expired and are in the way
+    owners = {key: thread_owner for key, thread_owner in owners.items() if key not in made}
     assistant_ids = list({new.assistant_id for new in news})
     await rows.execute(SQL["visible_assistants"], {"ids": assistant_ids, "owner": owner})
     assistants = {assistant_id for (assistant_id,) in await rows.fetchall()}

@@ -20,6 +20,7 @@ from harness.models import (
     Thread,
     ThreadState,
 )
+from harness.storage.lifetimes import ttl_of
 from harness.storage.postgres.codec import loads, utc, utc_or_none
 
 RecordT = TypeVar("RecordT")
@@ -82,6 +83,7 @@ def thread(row: Values) -> Thread:
         created_at=utc(row[7]),
         updated_at=utc(row[8]),
         state_updated_at=utc(row[9]),
+        ttl=ttl_of(row[10], row[11], utc(row[8])),
     )
 
 

@@ -77,8 +77,8 @@ class PostgresRetention:
             on_thread(done, len(crowded), thread_id)
         return pruned
 
-    async def prune(self, thread_id: str, keeping: Keeping, owner: str) -> Pruned:
-        """Prune a thread, if it is the owner's, in one transaction.
+    async def prune(self, thread_id: str, keeping: Keeping, owner: str | None) -> Pruned:
+        """Prune a thread, if it is the owner's or None is given for everybody's, at once.
 
         Raises:
             Conflict: Its checkpoints kept changing; nothing was written.

@@ -13,7 +13,8 @@ from harness.models import SYSTEM, TERMINAL, Json, Lease, Run
 from harness.storage.extensions import RunSortBy
 from harness.storage.postgres.codec import dumps, utc
 from harness.storage.postgres.heads import end_parameters, ends
-from harness.storage.postgres.new_runs import BulkOfRuns, begun, new_run, refused_by
+from harness.storage.postgres.lifetimes import ttl_parameters
+from harness.storage.postgres.new_runs import BURY, BulkOfRuns, begun, new_run, refused_by
 from harness.storage.postgres.queue import PostgresQueue, lost
 from harness.storage.postgres.records import rows_of, run, run_or_none
 from harness.storage.postgres.refusals import MAX_ATTEMPTS, read_only, restless, taken
@@ -169,6 +170,8 @@ class PostgresRuns(PostgresQueue):
             "lease": lease,
             "owner": owner,
         }
+        if create:
+            parameters |= ttl_parameters(new.thread_ttl)
         for _ in range(MAX_ATTEMPTS):
             try:
                 rows = await self._database.write(
@@ -187,6 +190,8 @@ class PostgresRuns(PostgresQueue):
             refused = await self._why_not(new, owner)
             if refused is not None:
                 raise refused
+            if create:
+                await self._database.write(BURY, {"ids": [new.thread_id]})
         raise restless("thread", new.thread_id)
 
     async def _why_not(self, new: NewRun, owner: str) -> HarnessError | None:

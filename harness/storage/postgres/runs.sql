@@ -12,6 +12,18 @@ multitask_strategy, attempt, error, due_at, created_at, updated_at
 -- fragment: thread_time
 greatest(now(), t.updated_at + interval '1 microsecond')
 
+-- fragment: alive
+(t.expires_at IS NULL OR t.expires_at > now())
+
+-- The runs of a thread that has expired are as gone as the thread.
+-- fragment: of_living_thread
+NOT EXISTS (SELECT FROM langgraph_server.threads AS t
+            WHERE t.thread_id = %(thread_id)s AND t.expires_at <= now())
+
+-- fragment: found_of_living_thread
+NOT EXISTS (SELECT FROM langgraph_server.threads AS t
+            WHERE t.thread_id = found.thread_id AND t.expires_at <= now())
+
 -- fragment: assistant
 SELECT assistant_id, graph_id FROM langgraph_server.assistants
 WHERE assistant_id = %(assistant_id)s AND owner IN (%(owner)s, 'system')
@@ -55,7 +67,7 @@ WITH assistant AS ({assistant}), thread AS (
             || jsonb_build_object('graph_id', a.graph_id, 'assistant_id', a.assistant_id),
         updated_at = {thread_time}
     FROM assistant AS a
-    WHERE t.thread_id = %(thread_id)s AND t.owner = %(owner)s
+    WHERE t.thread_id = %(thread_id)s AND t.owner = %(owner)s AND {alive}
       AND (%(strategy)s <> 'reject' OR {none_active})
     RETURNING t.thread_id, t.updated_at, t.running_run_id
 )
@@ -64,14 +76,16 @@ WITH assistant AS ({assistant}), thread AS (
 -- statement: insert_with_thread
 WITH assistant AS ({assistant}), thread AS (
     INSERT INTO langgraph_server.threads AS t
-        (thread_id, owner, status, metadata, active_runs, next_run_at, next_run_id, running_run_id)
+        (thread_id, owner, status, metadata, active_runs, next_run_at, next_run_id, running_run_id,
+         ttl_minutes, ttl_strategy)
     SELECT %(thread_id)s::uuid, %(owner)s, 'busy',
            jsonb_build_object('owner', %(owner)s::text, 'graph_id', a.graph_id,
                               'assistant_id', a.assistant_id),
            1,
            CASE WHEN %(delay)s = interval '0' THEN now() END,
            CASE WHEN %(delay)s = interval '0' THEN %(run_id)s::uuid END,
-           CASE WHEN %(lease)s::interval IS NOT NULL THEN %(run_id)s::uuid END
+           CASE WHEN %(lease)s::interval IS NOT NULL THEN %(run_id)s::uuid END,
+           %(ttl_minutes)s::double precision, %(ttl_strategy)s::text
     FROM assistant AS a
     ON CONFLICT (thread_id) DO UPDATE SET
         active_runs = t.active_runs + 1,
@@ -83,21 +97,22 @@ WITH assistant AS ({assistant}), thread AS (
         status = 'busy',
         metadata = t.metadata || (excluded.metadata - 'owner'),
         updated_at = {thread_time}
-    WHERE t.owner = %(owner)s AND (%(strategy)s <> 'reject' OR {none_active})
+    WHERE t.owner = %(owner)s AND {alive} AND (%(strategy)s <> 'reject' OR {none_active})
     RETURNING t.thread_id, t.updated_at, t.running_run_id
 )
 {insert_run}
 
 -- statement: insert_missing_threads
-INSERT INTO langgraph_server.threads (thread_id, owner, metadata)
-SELECT thread_id, %(owner)s, jsonb_build_object('owner', %(owner)s::text)
+INSERT INTO langgraph_server.threads (thread_id, owner, metadata, ttl_minutes, ttl_strategy)
+SELECT thread_id, %(owner)s, jsonb_build_object('owner', %(owner)s::text),
+       %(ttl_minutes)s::double precision, %(ttl_strategy)s::text
 FROM unnest(%(ids)s::uuid[]) AS new (thread_id)
 ON CONFLICT (thread_id) DO NOTHING
 RETURNING thread_id::text
 
 -- statement: lock_threads
-SELECT thread_id::text, owner FROM langgraph_server.threads
-WHERE thread_id = ANY (%(ids)s::uuid[]) ORDER BY thread_id FOR NO KEY UPDATE
+SELECT thread_id::text, owner FROM langgraph_server.threads AS t
+WHERE {alive} AND thread_id = ANY (%(ids)s::uuid[]) ORDER BY thread_id FOR NO KEY UPDATE
 
 -- statement: busy_threads
 SELECT DISTINCT thread_id::text FROM langgraph_server.runs
@@ -112,7 +127,8 @@ SELECT run_id::text FROM langgraph_server.runs WHERE run_id = ANY (%(ids)s::uuid
 
 -- What a new run met that was refused.
 -- statement: standing
-SELECT (SELECT owner FROM langgraph_server.threads WHERE thread_id = %(thread_id)s),
+SELECT (SELECT owner FROM langgraph_server.threads AS t
+        WHERE t.thread_id = %(thread_id)s AND {alive}),
        EXISTS ({assistant}),
        EXISTS (SELECT FROM langgraph_server.runs WHERE run_id = %(run_id)s),
        EXISTS (SELECT FROM langgraph_server.runs
@@ -126,8 +142,8 @@ WITH assistant AS MATERIALIZED (
     SELECT assistant_id, graph_id FROM langgraph_server.assistants
     WHERE assistant_id = ANY (%(assistant_ids)s::uuid[]) AND owner IN (%(owner)s, 'system')
 ), locked AS MATERIALIZED (
-    SELECT thread_id FROM langgraph_server.threads
-    WHERE thread_id = ANY (%(thread_ids)s::uuid[]) AND owner = %(owner)s
+    SELECT thread_id FROM langgraph_server.threads AS t
+    WHERE thread_id = ANY (%(thread_ids)s::uuid[]) AND owner = %(owner)s AND {alive}
       AND (SELECT count(*) FROM assistant) = cardinality(%(assistant_ids)s::uuid[])
     ORDER BY thread_id FOR NO KEY UPDATE
 ), wanted AS MATERIALIZED (
@@ -167,19 +183,21 @@ SELECT now() WHERE EXISTS (SELECT FROM wanted)
 -- statement: get
 SELECT {columns} FROM langgraph_server.runs
 WHERE run_id = %(id)s AND thread_id = %(thread_id)s AND owner IN (%(owner)s, 'system')
+  AND {of_living_thread}
 
 -- statement: owner_of
 SELECT owner, status,
        EXISTS (SELECT FROM langgraph_server.runs AS other
                WHERE other.thread_id = %(thread_id)s AND other.status = 'running') AS another_runs
 FROM langgraph_server.runs
-WHERE run_id = %(id)s AND thread_id = %(thread_id)s
+WHERE run_id = %(id)s AND thread_id = %(thread_id)s AND {of_living_thread}
 
 -- statement: update
 UPDATE langgraph_server.runs SET
     metadata = metadata || %(metadata)s::jsonb,
     updated_at = greatest(now(), updated_at + interval '1 microsecond')
 WHERE run_id = %(id)s AND thread_id = %(thread_id)s AND owner = %(owner)s
+  AND {of_living_thread}
 RETURNING {columns}
 
 -- statement: get_active
@@ -192,7 +210,7 @@ SELECT {columns} FROM (SELECT r.* FROM langgraph_server.threads AS t LEFT JOIN L
      ORDER BY waiting.created_at, waiting.run_id LIMIT 1)
     LIMIT 1
 ) AS r ON true
-WHERE t.thread_id = %(thread_id)s AND t.owner IN (%(owner)s, 'system')) AS r
+WHERE t.thread_id = %(thread_id)s AND t.owner IN (%(owner)s, 'system') AND {alive}) AS r
 
 -- As the snapshot shows them: the version of the thread's row, its oldest queued run but for this
 -- one, and whether other runs are active. While the locked row is still of that version nothing has
@@ -234,6 +252,7 @@ updated_at = CASE WHEN {was_last} THEN {thread_time} ELSE t.updated_at END
 WITH seen AS MATERIALIZED ({seen}), thread AS MATERIALIZED ({locked}), gone AS (
     DELETE FROM langgraph_server.runs AS r USING thread
     WHERE r.run_id = %(id)s AND r.thread_id = thread.thread_id AND r.owner = %(owner)s
+      AND {of_living_thread}
     RETURNING r.thread_id, r.status
 ), settled AS (
     UPDATE langgraph_server.threads AS t SET {without_this_run}, {settled_at},
@@ -310,16 +329,18 @@ r.lease_token::text = %(token)s
 -- template: search
 SELECT {columns} FROM (
     (SELECT found.* FROM langgraph_server.runs AS found
-     WHERE found.owner = %(owner)s {conditions} ORDER BY {order} LIMIT %(reach)s)
+     WHERE found.owner = %(owner)s AND {found_of_living_thread} {conditions}
+     ORDER BY {order} LIMIT %(reach)s)
     UNION ALL
     (SELECT found.* FROM langgraph_server.runs AS found
-     WHERE found.owner = 'system' AND %(owner)s <> 'system' {conditions}
+     WHERE found.owner = 'system' AND %(owner)s <> 'system' AND {found_of_living_thread}
+       {conditions}
      ORDER BY {order} LIMIT %(reach)s)
 ) AS found ORDER BY {order} LIMIT %(limit)s OFFSET %(offset)s
 
 -- template: count
 SELECT count(*) FROM langgraph_server.runs AS found
-WHERE found.owner IN (%(owner)s, 'system') {conditions}
+WHERE found.owner IN (%(owner)s, 'system') AND {found_of_living_thread} {conditions}
 
 -- template: list_thread
 SELECT {columns} FROM (SELECT r.* FROM langgraph_server.threads AS t LEFT JOIN LATERAL (
@@ -327,7 +348,7 @@ SELECT {columns} FROM (SELECT r.* FROM langgraph_server.threads AS t LEFT JOIN L
     WHERE found.thread_id = t.thread_id {conditions}
     ORDER BY found.created_at DESC, found.run_id DESC LIMIT %(limit)s OFFSET %(offset)s
 ) AS r ON true
-WHERE t.thread_id = %(thread_id)s AND t.owner IN (%(owner)s, 'system')) AS r
+WHERE t.thread_id = %(thread_id)s AND t.owner IN (%(owner)s, 'system') AND {alive}) AS r
 ORDER BY r.created_at DESC, r.run_id DESC
 
 -- fragment: where_thread_id

@@ -4,12 +4,16 @@
 t.thread_id::text, s.checkpoint_id::text, s.parent_checkpoint_id::text, s."values"::text,
 s.next::text, s.tasks::text, s.interrupts::text, s.metadata::text, s.created_at
 
+-- fragment: alive
+(t.expires_at IS NULL OR t.expires_at > now())
+
 -- The thread's row is locked first, and what it says of the newest state (state_seq, state_id) then
 -- holds; `last` is what the snapshot says, and is behind it after a wait.
 -- statement: add
 WITH thread AS MATERIALIZED (
     SELECT thread_id, state_id, state_seq, updated_at FROM langgraph_server.threads
-    WHERE thread_id = %(id)s AND owner = %(owner)s FOR NO KEY UPDATE
+    WHERE thread_id = %(id)s AND owner = %(owner)s
+      AND (expires_at IS NULL OR expires_at > now()) FOR NO KEY UPDATE
 ), head AS MATERIALIZED (
     SELECT thread.thread_id, greatest(thread.state_seq, last.seq, 0) + 1 AS seq,
            CASE WHEN last.seq >= thread.state_seq THEN last.checkpoint_id
@@ -45,19 +49,19 @@ SELECT {columns} FROM langgraph_server.threads AS t LEFT JOIN LATERAL (
     SELECT * FROM langgraph_server.thread_states AS one
     WHERE one.thread_id = t.thread_id ORDER BY one.seq DESC LIMIT 1
 ) AS s ON true
-WHERE t.thread_id = %(id)s AND t.owner IN (%(owner)s, 'system')
+WHERE t.thread_id = %(id)s AND t.owner IN (%(owner)s, 'system') AND {alive}
 
 -- statement: get_at
 SELECT {columns} FROM langgraph_server.threads AS t LEFT JOIN langgraph_server.thread_states AS s
   ON s.thread_id = t.thread_id AND s.checkpoint_id = %(checkpoint_id)s
-WHERE t.thread_id = %(id)s AND t.owner IN (%(owner)s, 'system')
+WHERE t.thread_id = %(id)s AND t.owner IN (%(owner)s, 'system') AND {alive}
 
 -- template: history
 SELECT {columns} FROM langgraph_server.threads AS t LEFT JOIN LATERAL (
     SELECT * FROM langgraph_server.thread_states AS one
     WHERE one.thread_id = t.thread_id {conditions} ORDER BY one.seq DESC LIMIT %(limit)s
 ) AS s ON true
-WHERE t.thread_id = %(id)s AND t.owner IN (%(owner)s, 'system')
+WHERE t.thread_id = %(id)s AND t.owner IN (%(owner)s, 'system') AND {alive}
 ORDER BY s.seq DESC
 
 -- fragment: before

@@ -8,18 +8,27 @@ from psycopg.rows import scalar_row
 
 from harness.database import Database
 from harness.errors import Conflict, NotFound
-from harness.models import Json, Pruned, PruneStrategy, Thread
+from harness.models import Pruned, PruneStrategy, Thread
 from harness.storage.interface import ThreadSortBy
+from harness.storage.lifetimes import ttl_of
 from harness.storage.postgres.codec import dumps
 from harness.storage.postgres.heads import head_parameters
 from harness.storage.postgres.inserting import Inserting
+from harness.storage.postgres.lifetimes import PostgresLifetimes, ttl_parameters
 from harness.storage.postgres.records import rows_of, thread
 from harness.storage.postgres.refusals import refusal
 from harness.storage.postgres.retention import PostgresRetention
 from harness.storage.postgres.searching import Searching, given, order_of, page_parameters
 from harness.storage.postgres.sql import load
 from harness.storage.postgres.states import PostgresStates
-from harness.storage.requests import HeadChange, Keeping, NewThread, Page, ThreadQuery
+from harness.storage.requests import (
+    HeadChange,
+    Keeping,
+    NewThread,
+    Page,
+    ThreadChange,
+    ThreadQuery,
+)
 
 SQL: Final = load("threads")
 SEARCHING: Final = Searching(SQL, get_args(ThreadSortBy), ["thread_id"])
@@ -41,6 +50,7 @@ class PostgresThreads(PostgresStates):
             record=_record,
             read=thread,
         )
+        self._lifetimes = PostgresLifetimes(database, self._retention)
 
     async def insert(self, rows: Sequence[NewThread], *, owner: str) -> list[Thread]:
         """Insert all or none."""
@@ -55,11 +65,16 @@ class PostgresThreads(PostgresStates):
             raise NotFound.of("thread", thread_id)
         return rows[0]
 
-    async def update(self, thread_id: str, metadata: Json, *, owner: str) -> Thread:
-        """Merge metadata."""
+    async def update(self, thread_id: str, change: ThreadChange, *, owner: str) -> Thread:
+        """Merge metadata, and set the time to live if one is given."""
         rows = await self._database.write(
             SQL["update"],
-            {"id": thread_id, "owner": owner, "metadata": dumps(metadata)},
+            {
+                "id": thread_id,
+                "owner": owner,
+                "metadata": dumps(change.metadata),
+                **ttl_parameters(change.ttl),
+            },
             row_factory=_THREADS,
         )
         if not rows:
@@ -141,13 +156,21 @@ class PostgresThreads(PostgresStates):
         """Delete old states and checkpoints, a transaction for each thread."""
         return await self._retention.prune_all(thread_ids, keeping, owner)
 
+    async def sweep(self, *, limit: int, owner: str | None) -> int:
+        """Remove expired threads, and shorten those that are to keep their latest state."""
+        return await self._lifetimes.sweep(limit=limit, owner=owner)
+
 
 def _given(query: ThreadQuery) -> tuple[tuple[str, ...], dict[str, Any]]:
     return given(metadata=query.metadata, values=query.values, ids=query.ids, status=query.status)
 
 
 def _columns(new: NewThread) -> dict[str, Any]:
-    return {"thread_id": new.thread_id, "metadata": new.metadata}
+    return {
+        "thread_id": new.thread_id,
+        "metadata": new.metadata,
+        **ttl_parameters(new.ttl),
+    }
 
 
 def _record(new: NewThread, made_at: datetime) -> Thread:
@@ -162,4 +185,5 @@ def _record(new: NewThread, made_at: datetime) -> Thread:
         created_at=made_at,
         updated_at=made_at,
         state_updated_at=made_at,
+        ttl=None if new.ttl is None else ttl_of(new.ttl.minutes, new.ttl.strategy, made_at),
     )

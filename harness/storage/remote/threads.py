@@ -14,7 +14,7 @@ from harness.models import (
     ThreadState,
     ThreadStatus,
 )
-from harness.storage.interface import JsonObject, ThreadSortBy
+from harness.storage.interface import JsonObject, ThreadSortBy, ThreadTtlGiven
 from harness.storage.remote import wire
 from harness.storage.remote.wire import body, checked, given, needed, read, write
 
@@ -31,14 +31,17 @@ class RemoteThreads:
         metadata: JsonObject | None = None,
         thread_id: str | None = None,
         if_exists: IfExists = "raise",
+        ttl: ThreadTtlGiven | None = None,
         owner: str,
     ) -> Thread:
         """Store a new, idle thread."""
+        asked: Any = checked({"ttl": ttl}, "ttl")
         found: Any = await write(
             lambda: self._client(owner).threads.create(
                 metadata=checked(metadata, "metadata"),
                 thread_id=given(thread_id, "thread_id"),
                 if_exists=needed(if_exists, "if_exists"),
+                **asked,
             )
         )
         return wire.thread(found)
@@ -46,15 +49,23 @@ class RemoteThreads:
     async def get(self, thread_id: str, *, owner: str) -> Thread:
         """Return a thread."""
         found: Any = await read(
-            lambda: self._client(owner).threads.get(needed(thread_id, "thread ID"))
+            lambda: self._client(owner).threads.get(needed(thread_id, "thread ID"), include=["ttl"])
         )
         return wire.thread(found)
 
-    async def update(self, thread_id: str, *, metadata: JsonObject, owner: str) -> Thread:
-        """Merge metadata shallowly."""
+    async def update(
+        self,
+        thread_id: str,
+        *,
+        metadata: JsonObject,
+        ttl: ThreadTtlGiven | None = None,
+        owner: str,
+    ) -> Thread:
+        """Merge metadata shallowly, and set the time to live if one is given."""
+        asked: Any = checked({"ttl": ttl}, "ttl")
         found: Any = await write(
             lambda: self._client(owner).threads.update(
-                needed(thread_id, "thread ID"), metadata=checked(metadata, "metadata")
+                needed(thread_id, "thread ID"), metadata=checked(metadata, "metadata"), **asked
             )
         )
         return wire.thread(found)

@@ -29,6 +29,7 @@ from harness.models import (
     Run,
     Thread,
     ThreadState,
+    ThreadTtl,
 )
 from harness.storage.interface import JsonObject
 from harness.storage.values import MAX_DEPTH
@@ -225,7 +226,7 @@ def _version(found: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def thread(found: Mapping[str, Any]) -> Thread:
-    """Read a thread; which checkpoint is its head, not every server tells."""
+    """Read a thread; which checkpoint is its head and how long it lives, not every server tells."""
     return Thread(
         **_fields(found, "thread_id", "status", "values", "metadata"),
         checkpoint_id=found.get("checkpoint_id"),
@@ -234,6 +235,15 @@ def thread(found: Mapping[str, Any]) -> Thread:
         created_at=_time(found["created_at"]),
         updated_at=_time(found["updated_at"]),
         state_updated_at=_time(found["state_updated_at"]),
+        ttl=_ttl(found.get("ttl")),
+    )
+
+
+def _ttl(found: Mapping[str, Any] | None) -> ThreadTtl | None:
+    if found is None:
+        return None
+    return ThreadTtl(
+        **_fields(found, "ttl_minutes", "strategy"), expires_at=_time(found["expires_at"])
     )
 
 

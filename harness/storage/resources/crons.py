@@ -14,7 +14,7 @@ from harness.storage.checks import (
 )
 from harness.storage.engine import CronEngine
 from harness.storage.interface import CronSortBy, JsonObject, Keep
-from harness.storage.requests import CronChange, CronQuery, NewCron
+from harness.storage.requests import CronChange, CronQuery, NewCron, TimeToLive
 from harness.storage.resources.arguments import bulk_rows, make_page
 from harness.storage.resources.ownership import given_or_new, owned, stamped
 from harness.storage.schedule import check_schedule, check_timezone
@@ -22,10 +22,15 @@ from harness.storage.values import canonical_object
 
 
 class Crons:
-    """Schedules that make runs; see `CronStore` and `CronQueue`."""
+    """Schedules that make runs; see `CronStore` and `CronQueue`.
 
-    def __init__(self, engine: CronEngine) -> None:
-        self._engine = engine
+    Args:
+        engine: What carries out the requests.
+        thread_ttl: The time to live of threads that firings make; None: for ever.
+    """
+
+    def __init__(self, engine: CronEngine, thread_ttl: TimeToLive | None = None) -> None:
+        self._engine, self._thread_ttl = engine, thread_ttl
 
     async def create(
         self,
@@ -138,6 +143,7 @@ class Crons:
         return await self._engine.claim_due(
             limit=check_integer(limit, "limit", low=1, high=1_000),
             owner=None if owner is None else check_owner(owner),
+            thread_ttl=self._thread_ttl,
         )
 
 

@@ -8,18 +8,17 @@ from harness.storage.checks import (
     check_flag,
     check_integer,
     check_labels,
-    check_number,
     check_owner,
 )
 from harness.storage.engine import ItemEngine
 from harness.storage.filters import parse_filter
 from harness.storage.interface import ItemSortBy, JsonObject
+from harness.storage.lifetimes import check_minutes
 from harness.storage.requests import ItemQuery, NamespaceQuery, NewItem
 from harness.storage.resources.arguments import bulk_rows, make_page
 from harness.storage.values import canonical_object
 
 MAX_ITEM_LIMIT = 10_000
-MAX_TTL_MINUTES = 100 * 366 * 24 * 60.0
 
 
 class Items:
@@ -135,7 +134,7 @@ def _new(
         namespace=labels,
         key=checked_key,
         value=canonical_object(value, "value"),
-        ttl_minutes=None if ttl is None else check_number(ttl, "ttl", high=MAX_TTL_MINUTES),
+        ttl_minutes=None if ttl is None else check_minutes(ttl),
     )
 
 

@@ -20,7 +20,7 @@ from harness.storage.checks import check_choice, check_id, check_number, check_o
 from harness.storage.engine import RunEngine
 from harness.storage.extensions import RunSortBy
 from harness.storage.interface import JsonObject
-from harness.storage.requests import NewRun, RunQuery, StatusChange
+from harness.storage.requests import NewRun, RunQuery, StatusChange, TimeToLive
 from harness.storage.resources.arguments import (
     bulk_rows,
     canonical_head,
@@ -37,10 +37,15 @@ _THREAD_AFTER: dict[RunStatus, ThreadStatus] = {"error": "error", "timeout": "er
 
 
 class Runs:
-    """Runs and their queue; see `RunStore`, `RunRecords` and `RunQueue`."""
+    """Runs and their queue; see `RunStore`, `RunRecords` and `RunQueue`.
 
-    def __init__(self, engine: RunEngine) -> None:
-        self._engine = engine
+    Args:
+        engine: What carries out the requests.
+        thread_ttl: The time to live of threads that runs make; None: for ever.
+    """
+
+    def __init__(self, engine: RunEngine, thread_ttl: TimeToLive | None = None) -> None:
+        self._engine, self._thread_ttl = engine, thread_ttl
 
     async def create(
         self,
@@ -56,7 +61,7 @@ class Runs:
         owner: str,
     ) -> Run:
         """Queue a run."""
-        new = _new(
+        new = self._new(
             thread_id,
             assistant_id,
             kwargs=kwargs,
@@ -73,7 +78,7 @@ class Runs:
     async def create_many(self, rows: Sequence[JsonObject], *, owner: str) -> builtins.list[Run]:
         """Create all or none."""
         check_owner(owner)
-        news = bulk_rows(rows, lambda row: _new(**row, owner=owner))
+        news = bulk_rows(rows, lambda row: self._new(**row, owner=owner))
         return await self._engine.insert(news, owner=owner) if news else []
 
     async def get(self, thread_id: str, run_id: str, *, owner: str) -> Run:
@@ -179,7 +184,7 @@ class Runs:
         owner: str,
     ) -> tuple[Run, Lease | None]:
         """Create a run and claim it in one step."""
-        new = _new(
+        new = self._new(
             thread_id,
             assistant_id,
             kwargs=kwargs,
@@ -238,31 +243,34 @@ class Runs:
             owner=check_owner(owner),
         )
 
-
-def _new(
-    thread_id: str,
-    assistant_id: str,
-    *,
-    kwargs: JsonObject | None = None,
-    metadata: JsonObject | None = None,
-    multitask_strategy: MultitaskStrategy = "enqueue",
-    if_not_exists: IfNotExists = "reject",
-    after_seconds: float = 0,
-    run_id: str | None = None,
-    owner: str,
-) -> NewRun:
-    return NewRun(
-        run_id=given_or_new(run_id, "run"),
-        thread_id=check_id(thread_id, "thread"),
-        assistant_id=check_id(assistant_id, "assistant"),
-        kwargs=canonical_object(kwargs, "kwargs"),
-        metadata=stamped(metadata, owner),
-        multitask_strategy=check_choice(
-            multitask_strategy, MultitaskStrategy, "multitask_strategy"
-        ),
-        if_not_exists=check_choice(if_not_exists, IfNotExists, "if_not_exists"),
-        after_seconds=check_number(after_seconds, "after_seconds", high=MAX_DELAY_S, or_zero=True),
-    )
+    def _new(
+        self,
+        thread_id: str,
+        assistant_id: str,
+        *,
+        kwargs: JsonObject | None = None,
+        metadata: JsonObject | None = None,
+        multitask_strategy: MultitaskStrategy = "enqueue",
+        if_not_exists: IfNotExists = "reject",
+        after_seconds: float = 0,
+        run_id: str | None = None,
+        owner: str,
+    ) -> NewRun:
+        return NewRun(
+            run_id=given_or_new(run_id, "run"),
+            thread_id=check_id(thread_id, "thread"),
+            assistant_id=check_id(assistant_id, "assistant"),
+            kwargs=canonical_object(kwargs, "kwargs"),
+            metadata=stamped(metadata, owner),
+            multitask_strategy=check_choice(
+                multitask_strategy, MultitaskStrategy, "multitask_strategy"
+            ),
+            if_not_exists=check_choice(if_not_exists, IfNotExists, "if_not_exists"),
+            after_seconds=check_number(
+                after_seconds, "after_seconds", high=MAX_DELAY_S, or_zero=True
+            ),
+            thread_ttl=self._thread_ttl,
+        )
 
 
 def _query(

@@ -14,10 +14,25 @@ from harness.models import (
     ThreadState,
     ThreadStatus,
 )
-from harness.storage.checks import check_choice, check_id, check_ids, check_owner, check_time
+from harness.storage.checks import (
+    check_choice,
+    check_id,
+    check_ids,
+    check_integer,
+    check_owner,
+    check_time,
+)
 from harness.storage.engine import ThreadEngine
-from harness.storage.interface import JsonObject, ThreadSortBy
-from harness.storage.requests import HeadChange, NewState, NewThread, ThreadQuery
+from harness.storage.interface import JsonObject, ThreadSortBy, ThreadTtlGiven
+from harness.storage.lifetimes import check_thread_ttl
+from harness.storage.requests import (
+    HeadChange,
+    NewState,
+    NewThread,
+    ThreadChange,
+    ThreadQuery,
+    TimeToLive,
+)
 from harness.storage.resources.arguments import (
     bulk_rows,
     canonical_head,
@@ -32,10 +47,15 @@ from harness.storage.values import canonical_object, check_text
 
 
 class Threads:
-    """Threads, their state and its history; see `ThreadStore`, `Snapshots` and `Retention`."""
+    """Threads, their state and its history; see `ThreadStore`, `Snapshots` and `Retention`.
 
-    def __init__(self, engine: ThreadEngine) -> None:
-        self._engine = engine
+    Args:
+        engine: What carries out the requests.
+        ttl: The time to live of threads for which none is given; None: for ever.
+    """
+
+    def __init__(self, engine: ThreadEngine, ttl: TimeToLive | None = None) -> None:
+        self._engine, self._ttl = engine, ttl
 
     async def create(
         self,
@@ -43,11 +63,16 @@ class Threads:
         metadata: JsonObject | None = None,
         thread_id: str | None = None,
         if_exists: IfExists = "raise",
+        ttl: ThreadTtlGiven | None = None,
         owner: str,
     ) -> Thread:
         """Store a new, idle thread."""
-        new = _new(
-            metadata=metadata, thread_id=thread_id, if_exists=if_exists, owner=check_owner(owner)
+        new = self._new(
+            metadata=metadata,
+            thread_id=thread_id,
+            if_exists=if_exists,
+            ttl=ttl,
+            owner=check_owner(owner),
         )
         [created] = await self._engine.insert([new], owner=owner)
         return created
@@ -55,17 +80,26 @@ class Threads:
     async def create_many(self, rows: Sequence[JsonObject], *, owner: str) -> list[Thread]:
         """Create all or none."""
         check_owner(owner)
-        news = bulk_rows(rows, lambda row: _new(**row, owner=owner))
+        news = bulk_rows(rows, lambda row: self._new(**row, owner=owner))
         return await self._engine.insert(news, owner=owner) if news else []
 
     async def get(self, thread_id: str, *, owner: str) -> Thread:
         """Return a thread."""
         return await self._engine.get(check_id(thread_id, "thread"), owner=check_owner(owner))
 
-    async def update(self, thread_id: str, *, metadata: JsonObject, owner: str) -> Thread:
-        """Merge metadata shallowly."""
-        merged = owned(metadata, check_owner(owner))
-        return await self._engine.update(check_id(thread_id, "thread"), merged, owner=owner)
+    async def update(
+        self,
+        thread_id: str,
+        *,
+        metadata: JsonObject,
+        ttl: ThreadTtlGiven | None = None,
+        owner: str,
+    ) -> Thread:
+        """Merge metadata shallowly, and set the time to live if one is given."""
+        change = ThreadChange(
+            metadata=owned(metadata, check_owner(owner)), ttl=check_thread_ttl(ttl)
+        )
+        return await self._engine.update(check_id(thread_id, "thread"), change, owner=owner)
 
     async def search(
         self,
@@ -157,6 +191,13 @@ class Threads:
             owner=None if owner is None else check_owner(owner),
         )
 
+    async def sweep(self, *, limit: int = 1_000, owner: str | None = None) -> int:
+        """Remove or shorten threads whose time is over."""
+        return await self._engine.sweep(
+            limit=check_integer(limit, "limit", low=1, high=1_000_000),
+            owner=None if owner is None else check_owner(owner),
+        )
+
     async def add_state(
         self,
         thread_id: str,
@@ -211,19 +252,21 @@ class Threads:
             owner=check_owner(owner),
         )
 
-
-def _new(
-    *,
-    metadata: JsonObject | None = None,
-    thread_id: str | None = None,
-    if_exists: IfExists = "raise",
-    owner: str,
-) -> NewThread:
-    return NewThread(
-        thread_id=given_or_new(thread_id, "thread"),
-        metadata=stamped(metadata, owner),
-        if_exists=check_choice(if_exists, IfExists, "if_exists"),
-    )
+    def _new(
+        self,
+        *,
+        metadata: JsonObject | None = None,
+        thread_id: str | None = None,
+        if_exists: IfExists = "raise",
+        ttl: ThreadTtlGiven | None = None,
+        owner: str,
+    ) -> NewThread:
+        return NewThread(
+            thread_id=given_or_new(thread_id, "thread"),
+            metadata=stamped(metadata, owner),
+            if_exists=check_choice(if_exists, IfExists, "if_exists"),
+            ttl=check_thread_ttl(ttl, self._ttl),
+        )
 
 
 def _query(

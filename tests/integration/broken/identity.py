@@ -7,11 +7,11 @@ from dataclasses import replace
 from typing import Any, Final
 
 from harness.errors import Conflict
-from harness.models import SYSTEM, Assistant, Json, Run, Thread
+from harness.models import SYSTEM, Assistant, Run, Thread
 from harness.storage.memory.assistants import MemoryAssistants
 from harness.storage.memory.runs import MemoryRuns
 from harness.storage.memory.threads import MemoryThreads
-from harness.storage.requests import NewAssistant, NewRun, NewThread
+from harness.storage.requests import NewAssistant, NewRun, NewThread, ThreadChange
 from harness.storage.resources.ownership import new_id
 from harness.storage.resources.threads import Threads
 from tests.integration.broken.fault import Fault, of_engine, of_face
@@ -77,10 +77,10 @@ class ARefusedRunLeavesAThread(MemoryRuns):
 class UpdatesReplaceMetadata(MemoryThreads):
     """An update of metadata forgets whose the row was."""
 
-    async def update(self, thread_id: str, metadata: Json, *, owner: str) -> Thread:
+    async def update(self, thread_id: str, change: ThreadChange, *, owner: str) -> Thread:
         row = self._writable(thread_id, owner)
         self._tables.threads.change(row, metadata={})
-        return await super().update(thread_id, metadata, owner=owner)
+        return await super().update(thread_id, change, owner=owner)
 
 
 class TheOwnerIsKeptAside(MemoryThreads):
@@ -88,10 +88,10 @@ class TheOwnerIsKeptAside(MemoryThreads):
 
     _asking = ""
 
-    async def update(self, thread_id: str, metadata: Json, *, owner: str) -> Thread:
+    async def update(self, thread_id: str, change: ThreadChange, *, owner: str) -> Thread:
         self._asking = owner
         await asyncio.sleep(0)
-        updated = await super().update(thread_id, metadata, owner=owner)
+        updated = await super().update(thread_id, change, owner=owner)
         self._tables.threads.change(
             self._tables.threads[thread_id],
             owner=self._asking,

@@ -112,35 +112,35 @@ class ThreadIdBecomesText(MemoryCrons):
 class DueDatesDoNotAdvance(MemoryCrons):
     """A cron that has fired is as due as before."""
 
-    def _fire(self, row: Any, scheduled_for: Any, following: Any, now: Any) -> CronFiring:
-        return super()._fire(row, scheduled_for, scheduled_for, now)
+    def _fire(self, row: Any, scheduled_for: Any, following: Any, *rest: Any) -> CronFiring:
+        return super()._fire(row, scheduled_for, scheduled_for, *rest)
 
 
 class MissedDatesAreMadeUpFor(MemoryCrons):
     """The next date follows the last one, not the present."""
 
-    def _fire(self, row: Any, scheduled_for: Any, following: Any, now: Any) -> CronFiring:
-        return super()._fire(row, scheduled_for, scheduled_for + timedelta(minutes=1), now)
+    def _fire(self, row: Any, scheduled_for: Any, following: Any, *rest: Any) -> CronFiring:
+        return super()._fire(row, scheduled_for, scheduled_for + timedelta(minutes=1), *rest)
 
 
 class EndTimeBreaksTheScheduler(MemoryCrons):
     """The official server's defect: one cron with an end stops all."""
 
-    async def claim_due(self, *, limit: int, owner: str | None) -> list[CronFiring]:
+    async def claim_due(self, **asked: Any) -> list[CronFiring]:
         if any(row.end_time is not None for row in self._tables.crons):
             raise TypeError("can't compare offset-naive and offset-aware datetimes")
-        return await super().claim_due(limit=limit, owner=owner)
+        return await super().claim_due(**asked)
 
 
 class SchedulersFireTwice(MemoryCrons):
     """What is due is read some time before it is marked as fired."""
 
-    async def claim_due(self, *, limit: int, owner: str | None) -> list[CronFiring]:
+    async def claim_due(self, **asked: Any) -> list[CronFiring]:
         due = {row: row.next_run_date for row in self._tables.crons}
         await asyncio.sleep(0)
         for row, date in due.items():
             self._tables.crons.change(row, next_run_date=date)
-        return await super().claim_due(limit=limit, owner=owner)
+        return await super().claim_due(**asked)
 
 
 class WeekdaysBeginOnMonday(MemoryCrons):

@@ -10,10 +10,11 @@ from harness.contract import ALL
 from harness.contract.base import StorageContract
 from harness.storage.extensions import FullStorage
 from harness.storage.probe import Probe
-from tests.integration.broken import identity, items, queues, states, whole
+from tests.integration.broken import expiry, identity, items, queues, states, whole
 from tests.integration.broken.fault import Fault, sound
 
-FAULTS = [fault for module in (states, identity, items, queues, whole) for fault in module.FAULTS]
+MODULES = (states, identity, items, queues, whole, expiry)
+FAULTS = [fault for module in MODULES for fault in module.FAULTS]
 SOUND = Fault("Sound", 0, sound)
 
 

@@ -16,11 +16,12 @@ from harness.storage.extensions import (
     RunQueue,
     RunRecords,
     Snapshots,
+    ThreadKeeper,
 )
 
 LACKS: Final[dict[str, tuple[type, ...]]] = {
     "assistants": (BulkCreate,),
-    "threads": (BulkCreate, Snapshots, HeadCache, Retention),
+    "threads": (BulkCreate, Snapshots, HeadCache, Retention, ThreadKeeper),
     "runs": (BulkCreate, RunRecords, RunQueue),
     "items": (BulkPut, ItemKeeper),
     "crons": (BulkCreate, CronQueue),

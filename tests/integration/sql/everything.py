@@ -123,6 +123,21 @@ class Everything:
         await call("prune", store.prune([key], strategy="delete", owner=OWNER))
         other = await store.create(owner=OWNER)
         await call("delete", store.delete(other.thread_id, owner=OWNER))
+        await self._thread_times()
+
+    async def _thread_times(self) -> None:
+        """Sweep threads whose time is over, and use the ids of others."""
+        store, call = self.storage.threads, self.call
+        over: dict[str, Any] = {"ttl": 1e-9, "owner": OWNER}
+        ids = [(await store.create(**over)).thread_id for _ in range(2)]
+        await call("create over expired", store.create(thread_id=ids[0], **over))
+        row = {"thread_id": ids[0], "ttl": 1e-9}
+        await call("create many over expired", store.create_many([row, {}], owner=OWNER))
+        keep: dict[str, Any] = {"ttl": {"ttl": 1e-9, "strategy": "keep_latest"}, "owner": OWNER}
+        await store.create(**keep)
+        await call("sweep", store.sweep(limit=100, owner=OWNER))
+        await store.create(**keep)
+        await call("sweep", store.sweep(limit=100))
 
     async def checkpoints(self) -> None:
         """Send every block of checkpoints.sql, each in proportion to the thread it is sent for."""

@@ -5,14 +5,14 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field
 
-MAX_MINUTES = 10**9
-"""Some 1,900 years: what is longer does not fit into the database's times."""
+MAX_TTL_MINUTES = 100 * 366 * 24 * 60.0
+"""A century."""
 
-Minutes = Annotated[float, Field(gt=0, lt=MAX_MINUTES)]
+Minutes = Annotated[float, Field(gt=0, le=MAX_TTL_MINUTES)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ThreadTtl:
+class ThreadTtlConfig:
     """`checkpointer.ttl`: what becomes of threads that nothing has happened on for a while."""
 
     __pydantic_config__ = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
@@ -27,7 +27,7 @@ class ThreadTtl:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ItemTtl:
+class ItemTtlConfig:
     """`store.ttl`: how long items of the store live that say nothing themselves."""
 
     __pydantic_config__ = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
@@ -36,5 +36,4 @@ class ItemTtl:
     """Whether reading an item begins its time to live anew, where the reader does not say."""
     default_ttl: Minutes | None = None
     """None: they stay."""
-    sweep_interval_minutes: Minutes | None = None
-    """None: expired items are hidden, and removed when the server sees fit."""
+    sweep_interval_minutes: Minutes = 5.0
