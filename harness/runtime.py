@@ -10,7 +10,7 @@ import logging
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.checkpoint.serde.base import SerializerProtocol
 
-from harness.config import DatabaseConfig
+from harness.config import DatabaseConfig, ItemTtlConfig, ThreadTtlConfig
 from harness.database import Database, Pool, Usage
 from harness.errors import ConfigError, DatabaseUnavailable
 from harness.persistence import AgentStore, PooledSaver, memory_saver, setup_langgraph
@@ -50,6 +50,8 @@ class _Runtime:
         self._stores_configurable = True
         self._loop: asyncio.AbstractEventLoop | None = None
         self._lock = asyncio.Lock()
+        self._thread_ttl: ThreadTtlConfig | None = None
+        self._item_ttl: ItemTtlConfig | None = None
 
     def _mutex(self) -> asyncio.Lock:
         """Return the lock of the running event loop; a lock serves one loop only."""
@@ -65,9 +67,16 @@ class _Runtime:
         return self._lock
 
     async def initialize(
-        self, config: DatabaseConfig, serde: SerializerProtocol | None, stores_configurable: bool
+        self,
+        config: DatabaseConfig,
+        serde: SerializerProtocol | None,
+        stores_configurable: bool,
+        thread_ttl: ThreadTtlConfig | None,
+        item_ttl: ItemTtlConfig | None,
     ) -> bool:
         async with self._mutex():
+            if self.storage is None:
+                self._thread_ttl, self._item_ttl = thread_ttl, item_ttl
             if self.database is not None:
                 if self.database.config.url != config.url:
                     raise ConfigError(
@@ -111,10 +120,11 @@ class _Runtime:
                 self._checkpointer = memory_saver(
                     backend, serde=self._serde, stores_configurable=self._stores_configurable
                 )
-                self.storage = LocalStorage(backend)
+                self.storage = LocalStorage(backend, thread_ttl=self._thread_ttl)
             else:
-                self.storage = LocalStorage(PostgresBackend(self.database))
-            self._store = AgentStore(self.storage)
+                postgres = PostgresBackend(self.database)
+                self.storage = LocalStorage(postgres, thread_ttl=self._thread_ttl)
+            self._store = AgentStore(self.storage, self._item_ttl)
         return self.storage
 
     def get_checkpointer(self) -> BaseCheckpointSaver[str] | None:
@@ -161,6 +171,8 @@ async def initialize_database(
     *,
     serde: SerializerProtocol | None = None,
     stores_configurable: bool = True,
+    thread_ttl: ThreadTtlConfig | None = None,
+    item_ttl: ItemTtlConfig | None = None,
 ) -> bool:
     """Open and migrate the database of this process; return whether it stores in Postgres.
 
@@ -174,6 +186,8 @@ async def initialize_database(
         config: What to open; from the environment by default.
         serde: How the checkpointer serializes; by default as `harness.persistence.Serializer`.
         stores_configurable: Whether its metadata take up what a config's `configurable` says.
+        thread_ttl: How long threads live for which nothing is said; by default for ever.
+        item_ttl: How long items live that graphs put without saying it; by default for ever.
 
     Raises:
         DatabaseUnavailable: It cannot be reached, and `required` is set.
@@ -181,7 +195,11 @@ async def initialize_database(
         ConfigError: A setting is wrong, another database is open, or memory is in use already.
     """
     return await _runtime.initialize(
-        DatabaseConfig.from_env() if config is None else config, serde, stores_configurable
+        DatabaseConfig.from_env() if config is None else config,
+        serde,
+        stores_configurable,
+        thread_ttl,
+        item_ttl,
     )
 
 

@@ -8,6 +8,8 @@ from typing import Final
 import pytest
 from hypothesis import HealthCheck, settings
 
+pytest.register_assert_rewrite("tests.integration.fields")  # its asserts are tests'
+
 collect_ignore = ["example_repo"]  # somebody else's repo, run by test_example_repo.py
 
 # Times are the machine's, not the code's; a database makes examples slow, which is no mistake.

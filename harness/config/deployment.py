@@ -134,7 +134,16 @@ class _Document(_Part):
         }
 
 
-_PARTS: Final = (AuthSource, SecuritySource, _Http, _Checkpointer, _Store, Cors, ThreadTtlConfig, ItemTtlConfig)
+_PARTS: Final = (
+    AuthSource,
+    SecuritySource,
+    _Http,
+    _Checkpointer,
+    _Store,
+    Cors,
+    ThreadTtlConfig,
+    ItemTtlConfig,
+)
 
 
 class Deployment(BaseModel):

@@ -9,7 +9,7 @@ from typing import Final, Literal, Self
 from harness.config.cors import Cors
 from harness.config.deployment import Deployment
 from harness.config.environment import FALSE, Environment
-from harness.config.lifetimes import ItemTtl, ThreadTtl
+from harness.config.ttl import ItemTtlConfig, ThreadTtlConfig
 from harness.errors import ConfigError
 
 _LEAST_SECRET_BYTES: Final = 32
@@ -82,10 +82,10 @@ class ServerConfig:
     any, so that whoever can write to the database can run code in the server."""
     cors: Cors | None = None
     """Which web pages may read answers; None: those of this server's own origin only."""
-    thread_ttl: ThreadTtl | None = None
-    """How long threads are kept; None: until they are deleted."""
-    item_ttl: ItemTtl | None = None
-    """How long items are kept that say nothing themselves; None: until they are deleted."""
+    webhook_hosts: frozenset[str] | None = None
+    """Hosts that webhooks may call, in lower case; None: any, the server's own network too."""
+    thread_ttl: ThreadTtlConfig = field(default_factory=ThreadTtlConfig)
+    item_ttl: ItemTtlConfig = field(default_factory=ItemTtlConfig)
 
     def __post_init__(self) -> None:
         """Check every value before anything is opened."""
@@ -174,9 +174,10 @@ class ServerConfig:
             "grace_s": env.number("HARNESS_GRACE_S", default.grace_s),
             "revived": _revived(env),
             "cors": Cors.of_list(origins) if origins else deployment and deployment.cors,
-            "thread_ttl": deployment and deployment.thread_ttl,
-            "item_ttl": deployment and deployment.item_ttl,
+            "thread_ttl": (deployment and deployment.thread_ttl) or default.thread_ttl,
+            "item_ttl": (deployment and deployment.item_ttl) or default.item_ttl,
             "deployment": deployment,
+            "webhook_hosts": _hosts(env.text("HARNESS_WEBHOOK_HOSTS")),
         }
         if env.text("LANGGRAPH_AES_KEY") is not None:
             raise ConfigError(
@@ -205,6 +206,15 @@ def _revived(env: Environment) -> frozenset[tuple[str, str]] | Literal[True]:
             )
         found.add((module, name))
     return frozenset(found)
+
+
+def _hosts(text: str | None) -> frozenset[str] | None:
+    """Return the hosts of a list; `none` names none."""
+    if text is None:
+        return None
+    if text == "none":
+        return frozenset()
+    return frozenset(host.strip().lower() for host in text.split(",") if host.strip())
 
 
 def _is_loopback(host: str) -> bool:

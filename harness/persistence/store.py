@@ -13,9 +13,11 @@ from langgraph.store.base import (
     Result,
     SearchItem,
     SearchOp,
+    TTLConfig,
 )
 
 from harness import models
+from harness.config import ItemTtlConfig
 from harness.errors import AsyncOnly, Forbidden, HarnessError, InvalidInput
 from harness.persistence.owner import current_owner
 from harness.storage.checks import check_labels
@@ -40,12 +42,18 @@ class AgentStore(BaseStore):
 
     Args:
         storage: Where the items are.
+        ttl: How long items live for which nothing is said, and whether reading them begins that
+            anew; by default they live for ever.
     """
 
     supports_ttl = True
 
-    def __init__(self, storage: Storage) -> None:
+    def __init__(self, storage: Storage, ttl: ItemTtlConfig | None = None) -> None:
         self._items: ItemStore = storage.items
+        if ttl is not None:  # BaseStore's own methods look it up
+            self.ttl_config = TTLConfig(
+                refresh_on_read=ttl.refresh_on_read, default_ttl=ttl.default_ttl
+            )
 
     def batch(self, ops: Iterable[Op]) -> list[Result]:  # noqa: ARG002 -- BaseStore's signature
         """Refuse.

@@ -36,6 +36,12 @@ class Metrics:
         self.runs = Counter(
             "harness_runs", "Runs that ended here.", ("status",), registry=self._registry
         )
+        self.webhooks = Counter(
+            "harness_webhooks",
+            "Webhooks of runs: delivered, failed, dropped or lost.",
+            ("outcome",),
+            registry=self._registry,
+        )
 
     def text(self) -> str:
         """Return everything in Prometheus' text format."""

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from threading import Thread
+from time import monotonic
 from types import FrameType
 from typing import Any, Final, NoReturn
 
@@ -39,6 +40,8 @@ from harness.server.metrics import Metrics
 from harness.server.routes import ROUTES
 from harness.server.services import Services
 from harness.server.streams import Streams
+from harness.server.sweeping import Sweeper
+from harness.server.webhooks import Webhooks
 
 logger = logging.getLogger("harness.server")
 
@@ -129,6 +132,7 @@ class _Server:
             _exit(1)
         self._dispatcher = Dispatcher(self._services, self._guard)
         await self._services.executor.start()
+        self._services.sweeper.start()
         gc.collect()
         gc.freeze()  # what is there now stays: every full collection would look through it
         self._announcing = asyncio.create_task(self._announce())
@@ -138,7 +142,10 @@ class _Server:
         if self._announcing is not None:
             self._announcing.cancel()
         if self._services is not None:
+            deadline = monotonic() + self._config.grace_s
+            await self._services.sweeper.stop()
             await self._services.executor.stop(self._config.grace_s)
+            await self._services.webhooks.stop(deadline - monotonic())
             await self._services.streams.all_ended(_CLOSING_S)
             await asyncio.sleep(_SENDING_S)
         await shutdown_database()
@@ -151,6 +158,8 @@ class _Server:
             replace(self._database, connections_per_owner=share if bounds_owners else None),
             serde=serde,
             stores_configurable=False,
+            thread_ttl=self._config.thread_ttl,
+            item_ttl=self._config.item_ttl,
         )
         storage, checkpointer, store = get_storage(), get_checkpointer(), get_store()
         if checkpointer is None or store is None:
@@ -168,6 +177,7 @@ class _Server:
                 owner=SYSTEM,
             )
         metrics = Metrics()
+        webhooks = Webhooks(self._config, metrics)
         return Services(
             config=self._config,
             storage=storage,
@@ -175,7 +185,16 @@ class _Server:
             store=store,
             graphs=graphs,
             health=Probe(storage, wanted=self._database.is_configured),
-            executor=Executor(storage, graphs, checkpointer, self._config, metrics),
+            executor=Executor(
+                storage,
+                graphs,
+                checkpointer,
+                self._config,
+                metrics,
+                on_ended=webhooks.run_ended,
+            ),
+            webhooks=webhooks,
+            sweeper=Sweeper(storage, self._config),
             streams=Streams(self._config, metrics),
             metrics=metrics,
         )

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from harness.server.health import Probe
     from harness.server.metrics import Metrics
     from harness.server.streams import Streams
+    from harness.server.sweeping import Sweeper
+    from harness.server.webhooks import Webhooks
     from harness.storage.extensions import FullStorage
 
 
@@ -30,3 +32,5 @@ class Services:
     executor: Executor
     streams: Streams
     metrics: Metrics
+    webhooks: Webhooks
+    sweeper: Sweeper

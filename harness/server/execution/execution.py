@@ -7,7 +7,7 @@ from enum import Enum
 from time import monotonic
 from typing import Final, TypeVar
 
-from langgraph.errors import GraphDrained
+from langgraph.errors import GraphDrained, UnknownInterruptError
 from langgraph.runtime import RunControl
 
 from harness.agents.graph import Graph, Saver
@@ -233,13 +233,14 @@ class Execution:
     ) -> None:
         """End the run, and have its thread show what it left behind."""
         becomes: ThreadStatus = "idle" if head is None else head.thread_status
+        refused = error is not None and error["error"] == UnknownInterruptError.__name__
 
         async def end(shown: ThreadHead | None) -> None:
             await self._storage.runs.finish(
                 self.lease,
                 status,
                 error=None if error is None else error_text(error),
-                thread_status="error" if status == "error" else becomes,
+                thread_status="error" if status == "error" and not refused else becomes,
                 head=shown,
                 owner=self.owner,
             )
@@ -247,7 +248,10 @@ class Execution:
         if head is None:
             await self._write(lambda: end(None))
         else:
-            await show_what_fits(lambda shown: self._write(lambda: end(shown)), head.shown(error))
+            await show_what_fits(
+                lambda shown: self._write(lambda: end(shown)),
+                head.shown(None if refused else error),
+            )
 
     async def _read_head(self, graph: Graph) -> Head:
         return await self._write(lambda: head_of(graph, self.run))

@@ -16,7 +16,7 @@ from harness.server.execution.broker import Broker
 from harness.server.execution.channel import Channel
 from harness.server.execution.execution import Execution, Stop
 from harness.server.execution.executions import Arrival, Executions
-from harness.server.execution.outcomes import Outcome, outcome_of
+from harness.server.execution.outcomes import OnEnded, Outcome, outcome_of
 from harness.server.execution.spawning import spawn
 from harness.server.execution.stopping import Stopper
 from harness.server.execution.turns import Turns
@@ -47,6 +47,7 @@ class Executor:
         checkpointer: What they execute it on.
         config: How many at a time, and how long a lease lasts.
         metrics: Counts them.
+        on_ended: Called with each run whose end this process has written, and how it ended.
     """
 
     def __init__(
@@ -56,6 +57,8 @@ class Executor:
         checkpointer: Saver,
         config: ServerConfig,
         metrics: Metrics,
+        *,
+        on_ended: OnEnded = lambda _run, _outcome: None,
     ) -> None:
         self.broker = Broker(
             max_bytes=config.max_event_bytes,
@@ -71,9 +74,11 @@ class Executor:
             broker=self.broker,
             turns=self.turns,
             executions=self._executions,
+            on_ended=on_ended,
         )
         self._storage, self._graphs, self._checkpointer = storage, graphs, checkpointer
         self._config, self._metrics = config, metrics
+        self._on_ended = on_ended
         self._free = asyncio.Semaphore(config.concurrency)
         self._places = Shares(config.concurrency, config.part_of_owner)
         self._woken = asyncio.Event()
@@ -290,6 +295,7 @@ class Executor:
             if outcome is not None:
                 self._metrics.runs.labels(outcome.status).inc()
                 self.broker.end(run.run_id, outcome)
+                self._on_ended(run, outcome)
         finally:
             self._executions.remove(execution)
             execution.done.set()

@@ -1,7 +1,7 @@
 """How runs end."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -22,6 +22,10 @@ class Outcome:
     """The thread's values, with `__interrupt__` where it waits for an answer; None: not known."""
     error: Mapping[str, str] | None = None
     """`error` (the type) and `message`."""
+
+
+OnEnded = Callable[[Run, Outcome], None]
+"""Called when the end of a run has been written."""
 
 
 def error_of(exc: BaseException) -> dict[str, str]:

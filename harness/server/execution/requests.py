@@ -6,6 +6,7 @@ from typing import Any, Final, Literal
 from uuid import UUID
 
 from langchain_core.runnables import RunnableConfig
+from langgraph._internal._constants import CONFIG_KEY_STRICT_RESUME
 from langgraph.types import Command, Send
 
 from harness.agents.graph import Graph
@@ -97,6 +98,9 @@ def request_of(
             configurable.pop(name, None)
         config = {**config, "configurable": configurable}
     command = asked.get("command")
+    if asked.get("strict_resume"):
+        strict = {CONFIG_KEY_STRICT_RESUME: True}
+        config = {**config, "configurable": {**config["configurable"], **strict}}
     options = {name: asked.get(name) for name in ("interrupt_before", "interrupt_after")}
     return GraphRequest(
         input=None if continues else command_of(command) if command else asked.get("input"),

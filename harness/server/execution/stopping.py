@@ -19,7 +19,7 @@ from harness.server.execution.broker import Broker
 from harness.server.execution.execution import Execution, Stop
 from harness.server.execution.executions import Executions
 from harness.server.execution.heads import show_head
-from harness.server.execution.outcomes import Outcome, is_temporary
+from harness.server.execution.outcomes import OnEnded, Outcome, is_temporary
 from harness.server.execution.spawning import spawn
 from harness.server.execution.turns import Turns
 from harness.server.graphs import Graphs
@@ -45,6 +45,7 @@ class Stopper:
         broker: Whose readers hear of the end.
         turns: Who may write to a thread.
         executions: What this process executes.
+        on_ended: Called with each run that is ended without what executes it.
     """
 
     def __init__(
@@ -56,9 +57,11 @@ class Stopper:
         broker: Broker,
         turns: Turns,
         executions: Executions,
+        on_ended: OnEnded,
     ) -> None:
         self._storage, self._graphs, self._checkpointer = storage, graphs, checkpointer
         self._broker, self._turns, self._executions = broker, turns, executions
+        self._on_ended = on_ended
         self._stopping: set[asyncio.Future[None]] = set()
 
     async def cancel(
@@ -192,7 +195,9 @@ class Stopper:
         execution = self._executions.get(run_id)
         if execution is not None:
             execution.stop(Stop.LOST)
-        self._broker.end(run_id, Outcome(status="interrupted"))
+        interrupted = Outcome(status="interrupted")
+        self._broker.end(run_id, interrupted)
+        self._on_ended(run, interrupted)
         if wait:
             await self._until_stopped(run_id)
         with suppress(NotFound):  # somebody else has removed it meanwhile

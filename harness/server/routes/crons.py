@@ -73,7 +73,7 @@ Time = Annotated[datetime, BeforeValidator(_time)]
 
 
 class CronPayload(Schema):
-    """What a cron's runs are asked to do. `webhook` is accepted and ignored."""
+    """What a cron's runs are asked to do."""
 
     input: Any = None
     config: ConfigBody | None = None
@@ -89,6 +89,7 @@ class CronPayload(Schema):
     durability: Durability | None = None
     checkpoint_during: bool | None = None
     webhook: str | None = None
+    """An http(s) address that is told how each run ended."""
 
     @field_validator("stream_mode", mode="before")
     @classmethod
@@ -163,6 +164,7 @@ async def create_for_thread(call: Call[ThreadCronCreate, Nothing]) -> Reply:
 
 async def _create(call: Call[Any, Any], body: ThreadCronCreate, **further: Any) -> Reply:
     call.services.graphs.check(body.assistant_id)
+    call.services.webhooks.check(body.webhook)
     made = await call.services.storage.crons.create(
         call.services.graphs.assistant_id(body.assistant_id),
         schedule=body.schedule,
@@ -181,6 +183,7 @@ async def _create(call: Call[Any, Any], body: ThreadCronCreate, **further: Any) 
 async def update(call: Call[CronUpdate, Nothing]) -> Reply:
     """Change a cron."""
     body = call.body
+    call.services.webhooks.check(body.webhook)
     updated = await call.services.storage.crons.update(
         call.path["cron_id"],
         schedule=body.schedule,

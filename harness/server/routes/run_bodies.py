@@ -4,6 +4,7 @@ from typing import Any, Final, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from harness.errors import InvalidInput
 from harness.models import IfNotExists, MultitaskStrategy, OnRunCompleted
 from harness.server.http import Schema
 from harness.storage.resources.runs import MAX_DELAY_S
@@ -23,7 +24,10 @@ Durability = Literal["sync", "async", "exit"]
 OnDisconnect = Literal["cancel", "continue"]
 
 NOT_ASKED_OF_THE_GRAPH: Final = frozenset(
-    {"assistant_id", "metadata", "multitask_strategy", "if_not_exists", "after_seconds", "run_id"}
+    {
+        *("assistant_id", "metadata", "multitask_strategy", "if_not_exists", "after_seconds"),
+        *("run_id", "thread_id", "feedback_keys", "langsmith_tracer"),
+    }
 )
 """Fields of a body that stand beside a run's `kwargs`, not in them."""
 
@@ -62,8 +66,8 @@ class CheckpointBody(Schema):
     checkpoint_map: dict[str, Any] | None = None
 
 
-class StatelessBody(Schema):
-    """A run on a thread of its own. `webhook` and `feedback_keys` are accepted and ignored."""
+class RunBody(Schema):
+    """A run on a thread of its own."""
 
     assistant_id: str
     """Its id, or the name of a graph."""
@@ -83,7 +87,20 @@ class StatelessBody(Schema):
     on_completion: OnRunCompleted | None = None
     after_seconds: float | None = Field(default=None, ge=0, le=MAX_DELAY_S, allow_inf_nan=False)
     webhook: str | None = None
+    """An http(s) address that is told how the run ended."""
+    strict_resume: bool | None = None
+    """Refuse an answer to an interrupt that does not wait: the run fails, its thread stays."""
     feedback_keys: list[str] | None = None
+    """Refused unless empty: there is no LangSmith to make addresses for feedback."""
+    langsmith_tracer: dict[str, Any] | None = None
+    """Refused unless empty: there is no LangSmith to trace to."""
+    multitask_strategy: MultitaskStrategy | None = None
+    """What becomes of other runs of the thread; a thread of its own has none."""
+    if_not_exists: IfNotExists | None = None
+    """Whether a thread that is not there is made; one of its own always is."""
+    checkpoint: CheckpointBody | None = None
+    """Where in the thread's history to begin; one of its own has none."""
+    checkpoint_id: str | None = None
 
     @field_validator("stream_mode", mode="before")
     @classmethod
@@ -91,10 +108,29 @@ class StatelessBody(Schema):
         return [given] if isinstance(given, str) else given
 
     @model_validator(mode="after")
-    def _consistent(self) -> "StatelessBody":
+    def _consistent(self) -> "RunBody":
         if self.command is not None and self.input is not None:
             raise ValueError("a run has an input or a command, not both")
+        if self.feedback_keys:
+            raise ValueError("feedback_keys need LangSmith, which this server does not use")
+        if self.langsmith_tracer:
+            raise ValueError("langsmith_tracer needs LangSmith, which this server does not use")
         return self
+
+    def check_thread(self, thread_id: str | None) -> None:
+        """Return if what is asked for can be had on this thread, or on one of its own.
+
+        Raises:
+            InvalidInput: It cannot, and would change nothing.
+        """
+        if thread_id is not None:
+            if self.on_completion == "delete":
+                raise InvalidInput("on_completion: only a run without a thread deletes its own")
+            return
+        if self.checkpoint is not None or self.checkpoint_id is not None:
+            raise InvalidInput("checkpoint: a run without a thread has no history to begin in")
+        if self.if_not_exists == "reject":
+            raise InvalidInput("if_not_exists: a run without a thread always makes one")
 
     def kwargs(self) -> dict[str, Any]:
         """Return what was given for the graph, under the SDK's names."""
@@ -103,17 +139,25 @@ class StatelessBody(Schema):
         )
 
 
-class RunBody(StatelessBody):
-    """A run on a thread."""
+class BackgroundBody(RunBody):
+    """A run that nobody waits for."""
 
-    checkpoint: CheckpointBody | None = None
-    checkpoint_id: str | None = None
-    multitask_strategy: MultitaskStrategy | None = None
-    if_not_exists: IfNotExists | None = None
+    @model_validator(mode="after")
+    def _unheard(self) -> "BackgroundBody":
+        if self.on_disconnect == "cancel":
+            raise ValueError("on_disconnect: a run in the background has nobody to lose")
+        return self
 
 
-class NewRunBody(RunBody):
+class NewRunBody(BackgroundBody):
     """A run that is executed in the background."""
 
     run_id: str | None = None
     """Its id, which the official server makes itself."""
+
+
+class BatchRunBody(BackgroundBody):
+    """One of several runs."""
+
+    thread_id: str | None = None
+    """Where it runs; null: on a thread of its own."""

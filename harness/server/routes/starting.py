@@ -13,7 +13,7 @@ from harness.server.execution.identity import STORED_USER, user_of
 from harness.server.execution.outcomes import Outcome, outcome_of
 from harness.server.failures import HttpError
 from harness.server.http import Call, Reply, StreamReply
-from harness.server.routes.run_bodies import RunBody, StatelessBody
+from harness.server.routes.run_bodies import BatchRunBody, RunBody
 from harness.server.services import Services
 from harness.server.sse import HEARTBEAT, events_text
 from harness.server.streams import Slot
@@ -49,7 +49,7 @@ def shown(run: Run) -> dict[str, Any]:
 
 
 async def start(
-    call: Call[Any, Any], body: StatelessBody, thread_id: str | None, *, resumable: bool = False
+    call: Call[Any, Any], body: RunBody, thread_id: str | None, *, resumable: bool = False
 ) -> tuple[Run, Channel]:
     """Create a run, on a thread of its own if none is given, and have it executed.
 
@@ -76,7 +76,7 @@ async def start(
 
 async def create(
     call: Call[Any, Any],
-    body: StatelessBody,
+    body: RunBody,
     thread_id: str | None,
     *,
     run_id: str | None = None,
@@ -88,29 +88,33 @@ async def create(
     run = await services.executor.launch(
         asked, run_id=run_id, after_s=body.after_seconds or 0, owner=owner
     )
-    if run.multitask_strategy in ("interrupt", "rollback"):
-        await _give_way(services, run, rollback=run.multitask_strategy == "rollback", owner=owner)
+    await _take_turn(services, run, owner=owner)
     return run
 
 
-async def create_many(call: Call[Any, Any], bodies: Sequence[StatelessBody]) -> list[Run]:
-    """Create runs, each on a thread of its own, all or none."""
+async def create_many(call: Call[Any, Any], bodies: Sequence[BatchRunBody]) -> list[Run]:
+    """Create runs, each on the thread that it names or on one of its own, all or none."""
     services = call.services
     runs = await services.storage.runs.create_many(
         [
-            {**_arguments(call, body, None), "after_seconds": body.after_seconds or 0}
+            {
+                **_arguments(call, body, body.thread_id),
+                "after_seconds": body.after_seconds or 0,
+            }
             for body in bodies
         ],
         owner=call.owner,
     )
     for body in bodies:
         services.executor.wake(body.after_seconds or 0, runs=1)
+    for run in runs:
+        await _take_turn(services, run, owner=call.owner)
     return runs
 
 
 def _arguments(
     call: Call[Any, Any],
-    body: StatelessBody,
+    body: RunBody,
     thread_id: str | None,
     *,
     on_thread: str | None = None,
@@ -119,20 +123,21 @@ def _arguments(
     if body.context and body.config is not None and body.config.configurable:
         raise HttpError(400, "give context or config.configurable, not both")
     call.services.graphs.check(body.assistant_id)
+    body.check_thread(thread_id)
+    call.services.webhooks.check(body.webhook)
     asked: dict[str, Any] = {
         "thread_id": thread_id or on_thread or new_id(),
         "assistant_id": call.services.graphs.assistant_id(body.assistant_id),
         "kwargs": body.kwargs(),
         "metadata": body.metadata,
+        "multitask_strategy": body.multitask_strategy or "enqueue",
+        "if_not_exists": body.if_not_exists or "reject",
     }
     if call.user is not None and (stored := call.user.stored()):
         asked["kwargs"][STORED_USER] = stored
     if thread_id is None:
         asked["kwargs"]["temporary"] = True
         asked["if_not_exists"] = "create"
-    elif isinstance(body, RunBody):
-        asked["multitask_strategy"] = body.multitask_strategy or "enqueue"
-        asked["if_not_exists"] = body.if_not_exists or "reject"
     return asked
 
 
@@ -151,7 +156,7 @@ async def all_of(
     return found
 
 
-async def streamed(call: Call[Any, Any], body: StatelessBody, thread_id: str | None) -> StreamReply:
+async def streamed(call: Call[Any, Any], body: RunBody, thread_id: str | None) -> StreamReply:
     """Create a run and answer with its events.
 
     Raises:
@@ -201,11 +206,9 @@ def heard(
     )
 
 
-async def waited(
-    call: Call[Any, Any], body: StatelessBody, thread_id: str | None
-) -> Reply | StreamReply:
+async def waited(call: Call[Any, Any], body: RunBody, thread_id: str | None) -> Reply | StreamReply:
     """Create a run and answer with the values that it leaves."""
-    run, channel = await start(call, body, thread_id)
+    run, channel = await start(call, body, thread_id, resumable=bool(body.stream_resumable))
     return await when_ended(call, run, channel, cancel=body.on_disconnect == "cancel")
 
 
@@ -284,6 +287,12 @@ async def _left_by(services: Services, run: Run, outcome: Outcome | None, owner:
 
 def _user_of(run: Run, owner: str) -> User | None:
     return None if owner == ANYBODY else user_of(run, owner)
+
+
+async def _take_turn(services: Services, run: Run, *, owner: str) -> None:
+    """Stop what was to run on the thread before this run, if its strategy says so."""
+    if run.multitask_strategy in ("interrupt", "rollback"):
+        await _give_way(services, run, rollback=run.multitask_strategy == "rollback", owner=owner)
 
 
 async def _give_way(services: Services, run: Run, *, rollback: bool, owner: str) -> None:

@@ -8,7 +8,7 @@ from pydantic_core import CoreSchema
 
 from harness.server.http import Call, Nothing, Reply, Route, Schema, StreamReply
 from harness.server.routes import starting
-from harness.server.routes.run_bodies import StatelessBody
+from harness.server.routes.run_bodies import BackgroundBody, BatchRunBody, RunBody
 from harness.server.routes.run_shapes import RunShape
 from harness.server.routes.starting import shown
 
@@ -16,7 +16,7 @@ from harness.server.routes.starting import shown
 class BatchBody(Schema):
     """A list of runs."""
 
-    runs: list[StatelessBody]
+    runs: list[BatchRunBody]
 
     @model_validator(mode="before")
     @classmethod
@@ -30,18 +30,18 @@ class BatchBody(Schema):
         return dict(handler.resolve_ref_schema(handler(schema))["properties"]["runs"])
 
 
-async def create(call: Call[StatelessBody, Nothing]) -> Reply:
+async def create(call: Call[BackgroundBody, Nothing]) -> Reply:
     """Create a run, which is executed in the background."""
     run = await starting.create(call, call.body, None)
     return Reply(body=shown(run), headers={"Content-Location": f"/runs/{run.run_id}"})
 
 
-async def wait(call: Call[StatelessBody, Nothing]) -> Reply | StreamReply:
+async def wait(call: Call[RunBody, Nothing]) -> Reply | StreamReply:
     """Create a run and answer with the values that it leaves."""
     return await starting.waited(call, call.body, None)
 
 
-async def stream(call: Call[StatelessBody, Nothing]) -> StreamReply:
+async def stream(call: Call[RunBody, Nothing]) -> StreamReply:
     """Create a run and stream its events."""
     return await starting.streamed(call, call.body, None)
 
@@ -56,5 +56,5 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", "/runs", create, {200: RunShape}, fails=(400, 404)),
     Route("POST", "/runs/wait", wait, {200: Any}, fails=(400, 404)),
     Route("POST", "/runs/stream", stream, {200: str}, fails=(400, 404)),
-    Route("POST", "/runs/batch", batch, {200: list[RunShape]}, fails=(400, 404)),
+    Route("POST", "/runs/batch", batch, {200: list[RunShape]}, fails=(400, 403, 404, 409)),
 )

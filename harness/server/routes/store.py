@@ -16,6 +16,8 @@ from harness.storage.interface import ItemSortBy
 from harness.storage.resources.items import MAX_ITEM_LIMIT
 from harness.storage.values import INT_MAX
 
+_NO_INDEX: Final = "this server has no index to search by meaning"
+
 
 class ItemShape(BaseModel):
     """A value under a namespace and a key."""
@@ -54,12 +56,13 @@ class ItemAddress(Schema):
 
 
 class ItemPut(ItemAddress):
-    """An item; `index` is accepted and ignored."""
+    """An item."""
 
     value: dict[str, Any]
     index: Literal[False] | list[str] | None = None
+    """Paths to search by meaning: refused, there is no index; false and null are what is so."""
     ttl: float | None = Field(default=None, allow_inf_nan=False)
-    """Minutes to live, above 0; null: for ever."""
+    """Minutes to live, above 0; null: for ever. By default as the server is configured."""
 
 
 class ItemQuery(Schema):
@@ -68,12 +71,12 @@ class ItemQuery(Schema):
     namespace: str = ""
     """Its labels, with dots between them."""
     key: str = ""
-    refresh_ttl: bool = True
-    """Begin its time to live anew."""
+    refresh_ttl: bool | None = None
+    """Begin its time to live anew; by default as the server is configured, which is true."""
 
 
 class ItemSearch(Schema):
-    """Which items, in which order; `query` is accepted and ignored."""
+    """Which items, in which order."""
 
     is_search: ClassVar[bool] = True
     namespace_prefix: list[str] = Field(default_factory=list)
@@ -85,7 +88,9 @@ class ItemSearch(Schema):
     sort_by: ItemSortBy = "created_at"
     sort_order: SortOrder = "desc"
     query: str | None = None
+    """What to search for by meaning: refused, there is no index; an empty one asks for nothing."""
     refresh_ttl: bool | None = None
+    """Begin their time to live anew; by default as the server is configured, which is true."""
 
 
 class NamespaceSearch(Schema):
@@ -105,8 +110,15 @@ async def put(call: Call[ItemPut, Nothing]) -> Reply:
     """Store an item in the place of the old one."""
     body = call.body
     _check(body.namespace)
+    if body.index:
+        raise HttpError(422, f"index: {_NO_INDEX}")
+    default = call.services.config.item_ttl.default_ttl
     await call.services.storage.items.put_item(
-        body.namespace, body.key, body.value, ttl=body.ttl, owner=call.owner
+        body.namespace,
+        body.key,
+        body.value,
+        ttl=body.ttl if "ttl" in body.model_fields_set else default,
+        owner=call.owner,
     )
     return Reply(status=204)
 
@@ -119,7 +131,7 @@ async def get(call: Call[Nothing, ItemQuery]) -> Reply:
         raise HttpError(400, "Key is required")
     _check(namespace)
     found = await call.services.storage.items.get_item(
-        namespace, query.key, refresh_ttl=query.refresh_ttl, owner=call.owner
+        namespace, query.key, refresh_ttl=_refreshes(call, query.refresh_ttl), owner=call.owner
     )
     return Reply(body=None if found is None else _item(found))
 
@@ -136,6 +148,8 @@ async def delete(call: Call[ItemAddress, Nothing]) -> Reply:
 async def search(call: Call[ItemSearch, Nothing]) -> Reply:
     """Find items under a namespace."""
     body = call.body
+    if body.query:
+        raise HttpError(422, f"query: {_NO_INDEX}")
     try:
         parse_filter(body.filter)
     except InvalidInput as exc:
@@ -145,7 +159,7 @@ async def search(call: Call[ItemSearch, Nothing]) -> Reply:
         filter=body.filter,
         limit=body.limit,
         offset=body.offset,
-        refresh_ttl=body.refresh_ttl is not False,
+        refresh_ttl=_refreshes(call, body.refresh_ttl),
         sort_by=body.sort_by,
         sort_order=body.sort_order,
         owner=call.owner,
@@ -160,6 +174,10 @@ async def namespaces(call: Call[NamespaceSearch, Nothing]) -> Reply:
         body.prefix, body.suffix, body.max_depth, body.limit, body.offset, owner=call.owner
     )
     return Reply(body={"namespaces": [list(namespace) for namespace in found]})
+
+
+def _refreshes(call: Call[Any, Any], given: bool | None) -> bool:
+    return call.services.config.item_ttl.refresh_on_read if given is None else given
 
 
 def _item(item: Item) -> dict[str, Any]:

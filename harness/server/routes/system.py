@@ -1,12 +1,23 @@
 """What tells about the server itself: alive, healthy, what it is, what it counts."""
 
 from importlib.metadata import version
-from typing import Any
+from typing import Any, Final
 
 from pydantic import BaseModel
 
 from harness.runtime import get_pool, is_postgres_enabled
 from harness.server.http import Call, Nothing, Reply, Route
+
+FLAGS: Final = {
+    "assistants": True,
+    "crons": False,
+    "langsmith": False,
+    "strict_resume": True,
+    "webhooks": True,
+    "thread_ttl": True,
+    "store_index": False,
+}
+"""What the server does; `crons`: they are kept, but nothing fires them yet."""
 
 
 class Ok(BaseModel):
@@ -72,7 +83,7 @@ async def info(call: Call[Nothing, Nothing]) -> Reply:
             name: "cannot be used" if call.services.config.authenticates else str(problem)
             for name, problem in graphs.problems.items()
         },
-        flags={"assistants": True, "crons": True},
+        flags=FLAGS,
     )
     return Reply(body=found.model_dump())
 

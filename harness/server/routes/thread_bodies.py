@@ -2,7 +2,7 @@
 
 from typing import Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from harness.models import IfExists, PruneStrategy, ThreadStatus
 from harness.server.http import Schema
@@ -26,6 +26,7 @@ ThreadField = Literal[
     "interrupts",
     "error",
     "checkpoint_id",
+    "ttl",
 ]
 
 
@@ -44,22 +45,45 @@ class SuperstepBody(Schema):
     updates: list[UpdateBody] = Field(min_length=1)
 
 
+class TtlBody(Schema):
+    """How long a thread lives after its last update, and what becomes of it then."""
+
+    ttl: float = Field(allow_inf_nan=False)
+    """Minutes, above 0."""
+    strategy: PruneStrategy = "delete"
+    """`delete`: it goes with all that is of it; `keep_latest`: its latest state stays."""
+
+
 class NewThreadBody(Schema):
-    """A thread to create. `ttl` is accepted and ignored."""
+    """A thread to create."""
 
     thread_id: str | None = None
     metadata: Json | None = None
     if_exists: IfExists | None = None
     supersteps: list[SuperstepBody] | None = None
     """Applied to the graph that `metadata.graph_id` names."""
-    ttl: Any = None
+    ttl: TtlBody | float | None = None
+    """Or the minutes alone; by default as the server is configured."""
 
 
 class ThreadPatchBody(Schema):
-    """Metadata to merge into a thread's. `ttl` is accepted and ignored."""
+    """Metadata to merge into a thread's."""
 
     metadata: Json | None = None
-    ttl: Any = None
+    ttl: TtlBody | float | None = None
+    """What its time to live is from now on; null: what it was."""
+
+
+class ThreadQuery(Schema):
+    """What to show of a thread beside itself."""
+
+    include: list[Literal["ttl"]] | None = None
+    """Fields with commas between them; `ttl` is there in any case."""
+
+    @field_validator("include", mode="before")
+    @classmethod
+    def _several(cls, given: list[str]) -> list[str]:
+        return [name for each in given for name in each.split(",") if name]
 
 
 class ThreadFilterBody(Schema):

@@ -1,11 +1,21 @@
 """What the server answers about threads and their states."""
 
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
 from pydantic import BaseModel
 
-from harness.models import Thread, ThreadStatus
+from harness.models import PruneStrategy, Thread, ThreadStatus
+
+
+class TtlShape(BaseModel):
+    """How long a thread lives after its last update, and what becomes of it then."""
+
+    ttl_minutes: float
+    strategy: PruneStrategy
+    expires_at: datetime
+    """Unless it is updated before, or a run is active."""
 
 
 class ThreadShape(BaseModel):
@@ -26,6 +36,8 @@ class ThreadShape(BaseModel):
     """Why the last run failed."""
     checkpoint_id: str | None
     """The head state's; what the official server does not tell."""
+    ttl: TtlShape | None
+    """Null: it lives until somebody deletes it."""
     extracted: dict[str, Any] | None = None
     """What a search was asked to extract."""
 
@@ -97,4 +109,5 @@ def thread_shape(thread: Thread) -> dict[str, Any]:
         "interrupts": thread.interrupts,
         "error": thread.error,
         "checkpoint_id": thread.checkpoint_id,
+        "ttl": None if thread.ttl is None else asdict(thread.ttl),
     }

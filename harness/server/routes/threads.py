@@ -19,7 +19,9 @@ from harness.server.routes.thread_bodies import (
     PruneBody,
     ThreadFilterBody,
     ThreadPatchBody,
+    ThreadQuery,
     ThreadSearchBody,
+    TtlBody,
     UpdateBody,
 )
 from harness.server.routes.thread_shapes import PrunedShape, ThreadShape, thread_shape
@@ -36,6 +38,7 @@ async def create(call: Call[NewThreadBody, Nothing]) -> Reply:
         metadata=body.metadata,
         thread_id=body.thread_id,
         if_exists=body.if_exists or "raise",
+        ttl=_ttl(body.ttl),
         owner=call.owner,
     )
     if body.supersteps and thread.checkpoint_id is None:
@@ -47,7 +50,7 @@ async def create(call: Call[NewThreadBody, Nothing]) -> Reply:
     return Reply(body=thread_shape(thread))
 
 
-async def get(call: Call[Nothing, Nothing]) -> Reply:
+async def get(call: Call[Nothing, ThreadQuery]) -> Reply:
     """Get a thread."""
     thread = await call.services.storage.threads.get(call.path["thread_id"], owner=call.owner)
     return Reply(body=thread_shape(thread))
@@ -56,7 +59,10 @@ async def get(call: Call[Nothing, Nothing]) -> Reply:
 async def update(call: Call[ThreadPatchBody, Nothing]) -> Reply:
     """Merge metadata into a thread's; with `Prefer: return=minimal` answer nothing."""
     thread = await call.services.storage.threads.update(
-        call.path["thread_id"], metadata=call.body.metadata or {}, owner=call.owner
+        call.path["thread_id"],
+        metadata=call.body.metadata or {},
+        ttl=_ttl(call.body.ttl),
+        owner=call.owner,
     )
     if call.headers.get("prefer", "").replace(" ", "") == "return=minimal":
         return Reply(status=204)
@@ -134,8 +140,14 @@ async def _applied(call: Call[Any, Any], thread: Thread, body: NewThreadBody) ->
 def _update_of(update: UpdateBody) -> StateUpdate:
     values: Any = update.values
     if update.command is not None:
+        if update.command.resume is not None:
+            raise HttpError(422, "supersteps: an update answers no interrupt, a run does")
         values = command_of(update.command.model_dump(exclude_unset=True))
     return StateUpdate(values, update.as_node)
+
+
+def _ttl(given: TtlBody | float | None) -> dict[str, Any] | float | None:
+    return given.model_dump() if isinstance(given, TtlBody) else given
 
 
 def _filter(body: ThreadFilterBody) -> dict[str, Any]:
