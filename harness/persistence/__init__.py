@@ -1,7 +1,7 @@
 """LangGraph's checkpointer and store and their tables, as this project runs them."""
 
 from harness.persistence.fence import Fence, fenced
-from harness.persistence.forgetting import forget_run
+from harness.persistence.forgetting import forget_run, forget_update
 from harness.persistence.memory import memory_saver
 from harness.persistence.owner import current_owner, owner_scope
 from harness.persistence.saver import PooledSaver
@@ -22,6 +22,7 @@ __all__ = [
     "current_owner",
     "fenced",
     "forget_run",
+    "forget_update",
     "hold_thread",
     "memory_saver",
     "owner_scope",

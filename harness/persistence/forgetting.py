@@ -24,6 +24,8 @@ INTERRUPT: Final = ends("is_active")[False]
 INTERRUPTED: Final = StatusChange(status="interrupted", error=None, thread_status="idle", head=None)
 _ASKED: Final = "__interrupt__"
 _ANSWERED: Final = "__resume__"
+_NOBODY: Final = "00000000-0000-0000-0000-000000000000"
+"""The task that LangGraph keeps a caller's update under, until the next checkpoint has it."""
 
 
 async def forget_run(
@@ -128,6 +130,52 @@ def _check(
         raise LeaseLost(f"run {run_id} is not under this lease any more")
     if active and status in TERMINAL:
         raise NotFound(f"run {run_id} has ended")
+
+
+async def forget_update(
+    saver: Any, thread_id: str, run_id: str, *, lease: Lease, owner: str
+) -> None:
+    """Remove an update that the thread's graph refuses, and would be given again by each run.
+
+    LangGraph stores the update of a command beside the head before any reducer has seen it.
+
+    Args:
+        saver: One of this project's; another's writes are left.
+        thread_id: The thread.
+        run_id: The run of the command.
+        lease: Under which it is executed.
+        owner: Whose it is.
+
+    Raises:
+        LeaseLost: The lease is not the run's current one.
+        HarnessError: As `forget_run`.
+    """
+    if isinstance(saver, MemorySaver):
+        with saver.tables.runs.lock:
+            run = saver.tables.runs.get(run_id)
+            if run is None or run.lease_token != lease.token:
+                raise LeaseLost(f"run {run_id} is not under this lease any more")
+            _forget_update(saver, thread_id)
+    if not isinstance(saver, PooledSaver):
+        return
+    parameters = {"thread_id": thread_id, "id": run_id, "owner": owner}
+
+    async def forget(connection: Connection, _: datetime) -> None:
+        await rows(connection, SQL["lock_thread"], **parameters)
+        run = await rows(connection, SQL["lock_run"], **parameters)
+        if not run or run[0]["token"] != lease.token:
+            raise LeaseLost(f"run {run_id} is not under this lease any more")
+        await rows(connection, SQL["forget_update"], thread_id=thread_id, nobody=_NOBODY)
+
+    await in_thread(saver.database, thread_id, forget)
+
+
+def _forget_update(saver: InMemorySaver, thread_id: str) -> None:
+    checkpoints = saver.storage.get(thread_id, {}).get("", {})
+    writes = saver.writes.get((thread_id, "", max(checkpoints, default="")), {})
+    for key, (task_id, channel, *_) in list(writes.items()):
+        if task_id == _NOBODY and channel != _ANSWERED:
+            del writes[key]
 
 
 def _forget_answers(saver: InMemorySaver, thread_id: str) -> None:

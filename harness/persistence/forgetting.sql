@@ -29,3 +29,11 @@ WHERE w.thread_id = %(thread_id)s AND w.checkpoint_ns = head.checkpoint_ns
       WHERE asked.thread_id = w.thread_id AND asked.checkpoint_ns = w.checkpoint_ns
         AND asked.checkpoint_id = w.checkpoint_id AND asked.task_id = w.task_id
         AND asked.channel = '__interrupt__')))
+
+-- A caller's update of the head, which no task has made.
+-- statement: forget_update
+DELETE FROM checkpoint_writes AS w
+WHERE w.thread_id = %(thread_id)s AND w.checkpoint_ns = '' AND w.task_id = %(nobody)s
+  AND w.channel <> '__resume__' AND w.checkpoint_id = (
+      SELECT max(checkpoint_id) FROM checkpoints
+      WHERE thread_id = %(thread_id)s AND checkpoint_ns = '')

@@ -14,6 +14,8 @@ from time import monotonic
 from types import FrameType
 from typing import Any, Final, NoReturn
 
+import uvloop
+
 from harness.config import DatabaseConfig, ServerConfig, prepare_robyn
 from harness.errors import ConfigError, HarnessError
 from harness.models import SYSTEM
@@ -79,6 +81,7 @@ def serve(
     sources = load_graphs(config.deployment)
     port = free_port(config.host, config.port)
     prepare_robyn()
+    uvloop.new_event_loop = _Loop  # which Robyn calls
     server = _Server(config, database, guard, sources, port)
     listen(
         config.host,
@@ -89,6 +92,28 @@ def serve(
         on_end=server.end,
     )
     sys.exit(0)
+
+
+class _Ended(KeyboardInterrupt):
+    """A signal ends the server."""
+
+
+class _Loop(uvloop.Loop):
+    """An event loop that ends when the server does, and not when a node calls `sys.exit`.
+
+    A task that raises `SystemExit` or `KeyboardInterrupt` keeps it as its error, and its loop
+    raises it as well, as it does with what goes wrong while it reports an error of a callback.
+    """
+
+    def run_forever(self) -> None:
+        """Run until the server is told to end."""
+        while True:
+            try:
+                return super().run_forever()
+            except BaseException as exc:
+                if isinstance(exc, _Ended) or self.is_running() or self.is_closed():
+                    raise
+                logger.warning("a task raised %s; the server goes on", type(exc).__name__)
 
 
 class _Server:
@@ -270,4 +295,4 @@ def _do_nothing(number: int, frame: FrameType | None) -> None:
 
 
 def _interrupt() -> NoReturn:
-    raise KeyboardInterrupt
+    raise _Ended

@@ -1,6 +1,7 @@
 """What one run says while it is executed, for everybody who reads along."""
 
 import asyncio
+import re
 import time
 from bisect import bisect_right
 from collections import deque
@@ -11,7 +12,7 @@ from weakref import WeakSet
 
 from harness.errors import HarnessError, InvalidInput
 from harness.models import Run
-from harness.server.encoding import encode
+from harness.server.encoding import clean, encode
 from harness.server.execution.outcomes import Outcome
 
 MAX_CHANNEL_BYTES: Final = 16 * 2**20
@@ -30,6 +31,7 @@ _HEAD_START_S: Final = 0.01
 rests, or after it has gone on for 5 ms, which is longer than many a graph takes."""
 
 EventKey = tuple[int, int]
+_EVENT_ID: Final = re.compile(r"([0-9]{1,19})-([0-9]{1,19})")
 BEGINNING: Final[EventKey] = (-1, -1)
 """Before all events."""
 
@@ -63,10 +65,10 @@ def key_of(event_id: str) -> EventKey:
     """
     if event_id in ("", "0", "-1"):
         return BEGINNING
-    ms, _, number = event_id.partition("-")
-    if not (ms.isascii() and ms.isdigit() and number.isascii() and number.isdigit()):
+    parts = _EVENT_ID.fullmatch(event_id)
+    if parts is None:
         raise InvalidInput(f"Last-Event-ID must be the id of an event, not {event_id!r:.80}")
-    return (int(ms), int(number))
+    return (int(parts[1]), int(parts[2]))
 
 
 class Channel:
@@ -130,6 +132,7 @@ class Channel:
         if self._ended:
             return
         data = encode(payload)
+        name = " ".join(clean(name).splitlines())  # it has names of nodes, and is one line
         self.append(name, data)
         echo = self._echo and self._echo()
         if echo is not None:

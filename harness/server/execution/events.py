@@ -1,6 +1,7 @@
 """What a graph streams, as the official server names it."""
 
 from collections.abc import AsyncIterator, Mapping
+from contextlib import suppress
 from typing import Any, Final
 
 from langchain_core.messages import BaseMessage, BaseMessageChunk, message_chunk_to_message
@@ -85,7 +86,8 @@ class _Messages:
             told.append(("messages/metadata", {message.id: {"metadata": metadata}}))
         is_token = isinstance(message, BaseMessageChunk)
         if is_token and isinstance(before, BaseMessageChunk):
-            message = before + message
+            with suppress(Exception):  # of a model that contradicts itself, only the newest
+                message = before + message
         self._known[message.id] = message
         if is_token:
             told.append(("messages/partial", [message_chunk_to_message(message)]))

@@ -19,6 +19,7 @@ from harness.errors import (
     NotFound,
     OutcomeUnknown,
     Overloaded,
+    Unreadable,
 )
 from harness.models import Assistant, ClaimedRun, RunStatus, ThreadHead, ThreadStatus
 from harness.persistence import (
@@ -27,6 +28,7 @@ from harness.persistence import (
     WaitsForRoom,
     fenced,
     forget_run,
+    forget_update,
     owner_scope,
 )
 from harness.server.execution.channel import Channel
@@ -190,7 +192,19 @@ class Execution:
                     await self._channel.room()
 
     async def _conclude(self, work: asyncio.Task[None]) -> Outcome | None:
-        """Write down how the work ended."""
+        """Write down how the work ended; if that cannot be told, that it failed."""
+        try:
+            return await self._concluded(work)
+        except LeaseLost:
+            raise
+        except Exception as exc:
+            logger.exception("run %s cannot be ended as it should be", self.run.run_id)
+            told = error_of(exc)
+            self._channel.publish("error", told)
+            await self._end("error", None, told)
+            return Outcome(status="error", error=told)
+
+    async def _concluded(self, work: asyncio.Task[None]) -> Outcome | None:
         if self._stopped is Stop.LOST:
             raise LeaseLost
         if self._stopped is Stop.ROLLBACK:
@@ -198,11 +212,12 @@ class Execution:
         if self._stopped is Stop.INTERRUPT:
             return await self._finish("interrupted")
         error = None if work.cancelled() else work.exception()
-        if self._stopped is Stop.SHUTDOWN or isinstance(error, GraphDrained):
+        drained = isinstance(error, GraphDrained) and self._control.drain_requested
+        if self._stopped is Stop.SHUTDOWN or drained:
             await self._write(lambda: self._storage.runs.hand_back(self.lease, owner=self.owner))
             return None
-        if work.cancelled():
-            return await self._finish("interrupted")
+        if work.cancelled():  # by its own node: nobody here has done it
+            return await self._finish("error", asyncio.CancelledError())
         if error is None:
             return await self._finish("success")
         return await self._finish("error", error)
@@ -212,10 +227,15 @@ class Execution:
         if self._graph is not None:
             try:
                 head = await self._read_head(self._graph)
-            except LeaseLost:
-                raise
-            except Exception as exc:  # noqa: BLE001 -- a state that its graph cannot read
-                status, error = "error", error or exc
+                if (
+                    error is not None
+                    and head.problem is not None
+                    and self.run.kwargs.get("command")
+                ):
+                    await self._write(self._forget_update)
+                    head = await self._read_head(self._graph)
+            except Unreadable as exc:
+                logger.warning("run %s left what cannot be shown: %s", self.run.run_id, exc)
         told = None
         if error is not None:
             told = error_of(error)
@@ -255,6 +275,16 @@ class Execution:
 
     async def _read_head(self, graph: Graph) -> Head:
         return await self._write(lambda: head_of(graph, self.run))
+
+    async def _forget_update(self) -> None:
+        """Remove what the run's command has left on the head that the graph cannot take in."""
+        await forget_update(
+            self._checkpointer,
+            self.run.thread_id,
+            self.run.run_id,
+            lease=self.lease,
+            owner=self.owner,
+        )
 
     async def _roll_back(self) -> Outcome:
         """Remove the run with everything that it did."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from harness.models import Run, RunStatus
+from harness.server.encoding import class_name, clean, text_of
 
 _NODE: Final = re.compile("During task with name '(.*)' and id '")
 
@@ -29,11 +30,22 @@ OnEnded = Callable[[Run, Outcome], None]
 
 
 def error_of(exc: BaseException) -> dict[str, str]:
-    """Return what readers are told of an error, as text that can be stored; of many the first."""
+    """Return what readers are told of an error, as text that can be stored; of many the first.
+
+    Nothing in the error makes that fail: what cannot be read of it is left out.
+    """
+    first = _first_of(exc)
+    message = text_of(lambda: str(first), MAX_MESSAGE)
+    if message is None:
+        message = "its text cannot be read"
+    return {"error": class_name(type(first)), "message": clean(message, nul=False)}
+
+
+def _first_of(exc: BaseException) -> BaseException:
+    """Return the first error of a group, and of the groups in it, whatever a subclass says."""
     while isinstance(exc, BaseExceptionGroup):
-        exc = exc.exceptions[0]
-    message = str(exc)[:MAX_MESSAGE].encode(errors="replace").decode().replace("\0", "?")
-    return {"error": type(exc).__name__, "message": message}
+        exc = vars(BaseExceptionGroup)["exceptions"].__get__(exc)[0]
+    return exc
 
 
 def node_of(exc: BaseException) -> str | None:

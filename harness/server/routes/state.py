@@ -114,10 +114,10 @@ _STATE: Final = "/threads/{thread_id}/state"
 _HISTORY: Final = "/threads/{thread_id}/history"
 
 ROUTES: tuple[Route, ...] = (
-    Route("GET", _STATE, get, {200: StateShape}, fails=(404,)),
+    Route("GET", _STATE, get, {200: StateShape}, fails=(404, 409)),
     Route("POST", _STATE, update, {200: UpdatedShape}, fails=(400, 403, 404, 409)),
-    Route("POST", _STATE + "/checkpoint", get_at_checkpoint, {200: StateShape}, fails=(404,)),
-    Route("GET", _STATE + "/{checkpoint_id}", get_at, {200: StateShape}, fails=(404,)),
-    Route("GET", _HISTORY, history, {200: list[StateShape]}, fails=(404,)),
-    Route("POST", _HISTORY, search_history, {200: list[StateShape]}, fails=(404,)),
+    Route("POST", _STATE + "/checkpoint", get_at_checkpoint, {200: StateShape}, fails=(404, 409)),
+    Route("GET", _STATE + "/{checkpoint_id}", get_at, {200: StateShape}, fails=(404, 409)),
+    Route("GET", _HISTORY, history, {200: list[StateShape]}, fails=(404, 409)),
+    Route("POST", _HISTORY, search_history, {200: list[StateShape]}, fails=(404, 409)),
 )

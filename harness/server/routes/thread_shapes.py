@@ -79,6 +79,8 @@ class StateShape(BaseModel):
     parent_checkpoint: CheckpointShape | None
     checkpoint_id: str | None
     parent_checkpoint_id: str | None
+    unreadable: str | None = None
+    """Why its graph cannot read it, if so; its values are then those of all channels, as stored."""
 
 
 class UpdatedShape(BaseModel):

@@ -6,6 +6,9 @@ from typing import Any, cast
 from langgraph.types import PregelTask, StateSnapshot
 
 from harness.models import Json, ThreadState
+from harness.server.encoding import class_name, text_of
+from harness.server.execution.outcomes import MAX_MESSAGE
+from harness.server.execution.reading import Reading
 from harness.server.threads.places import checkpoint_of
 
 
@@ -23,6 +26,12 @@ def state_of_snapshot(snapshot: StateSnapshot) -> Json:
         checkpoint=checkpoint_of(snapshot.config),
         parent_checkpoint=checkpoint_of(snapshot.parent_config),
     )
+
+
+def state_of(read: Reading) -> Json:
+    """Return a state as it was read; where its graph cannot read it, it says why."""
+    state = state_of_snapshot(read.snapshot)
+    return state if read.problem is None else {**state, "unreadable": read.problem}
 
 
 def state_of_record(record: ThreadState) -> Json:
@@ -57,12 +66,16 @@ def _task(task: PregelTask) -> Json:
         "id": task.id,
         "name": task.name,
         "path": list(task.path),
-        "error": None if task.error is None else repr(task.error),
+        "error": None if task.error is None else _error(task.error),
         "interrupts": list(task.interrupts),
         "checkpoint": cast("Any", around)["configurable"] if around else None,
         "state": state_of_snapshot(task.state) if isinstance(task.state, StateSnapshot) else None,
         "result": task.result,
     }
+
+
+def _error(error: Any) -> str:
+    return text_of(lambda: repr(error), MAX_MESSAGE) or class_name(type(error))
 
 
 def _state(

@@ -1,5 +1,6 @@
 """The state of threads and its history: the checkpointer's, where a graph ran; else storage's."""
 
+from asyncio import CancelledError
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -9,15 +10,24 @@ from langgraph.types import StateUpdate
 from langgraph_sdk.runtime import AccessContext
 
 from harness.agents.graph import Graph, Saver
-from harness.errors import Conflict, Forbidden, GraphUnusable, HarnessError, NotFound
+from harness.errors import (
+    Conflict,
+    Forbidden,
+    GraphUnusable,
+    HarnessError,
+    NotFound,
+    Unreadable,
+)
 from harness.models import SYSTEM, Json, Thread, ThreadHead
 from harness.persistence import owner_scope, write_alone
 from harness.server.execution.heads import Head, show_what_fits
+from harness.server.execution.outcomes import error_of, error_text
+from harness.server.execution.reading import read_history, read_state, stored_at
 from harness.server.execution.turns import Turns
 from harness.server.failures import HttpError
 from harness.server.graphs import Graphs
 from harness.server.threads.places import Place
-from harness.server.threads.snapshots import state_of_record, state_of_snapshot
+from harness.server.threads.snapshots import state_of, state_of_record
 from harness.server.users import User
 from harness.storage.checks import check_id
 from harness.storage.extensions import FullStorage
@@ -59,30 +69,28 @@ class States:
 
         Raises:
             NotFound: There is no such thread, or its graph is not served.
+            Unreadable: What is stored cannot be made Python values again.
         """
         thread = await self._storage.threads.get(thread_id, owner=self._owner)
         async with self._graph_of(thread) as graph:
             if graph is None:
                 return await self._snapshot(thread, place)
             with owner_scope(self._owner):
-                snapshot = await graph.aget_state(
-                    place.config(thread.thread_id), subgraphs=subgraphs
-                )
-        if snapshot.created_at is None and not await self._has_run(thread):
+                read = await read_state(graph, place.config(thread.thread_id), subgraphs=subgraphs)
+        if read.snapshot.created_at is None and not await self._has_run(thread):
             return await self._snapshot(thread, place)
         if place == Place():
-            await self._repair(thread, Head.of(snapshot))
-        return state_of_snapshot(snapshot)
+            await self._repair(thread, Head.of(read))
+        return state_of(read)
 
     async def shown(self, thread: Thread) -> Thread:
-        """Have a thread's row show its head, if a graph of this server has run on it; return it."""
+        """Have a thread's row show its head, if a graph of this server can read it; return it."""
         try:
             async with self._graph_of(thread) as graph:
                 if graph is None:
                     return thread
-                with owner_scope(self._owner):
-                    head = Head.of(await graph.aget_state(Place().config(thread.thread_id)))
-        except (GraphUnusable, NotFound):
+                head = await self._head(graph, thread)
+        except (GraphUnusable, NotFound, Unreadable):
             return thread
         if head.checkpoint_id in {None, thread.checkpoint_id}:
             return thread
@@ -125,7 +133,12 @@ class States:
     async def _has_run(self, thread: Thread) -> bool:
         """Whether a graph has left a checkpoint of a thread."""
         head = Place().config(thread.thread_id)
-        return await self._saver.aget_tuple(head) is not None
+        return await stored_at(self._saver, head) is not None
+
+    async def _head(self, graph: Graph, thread: Thread) -> Head:
+        with owner_scope(self._owner):
+            read = await read_state(graph, Place().config(thread.thread_id))
+        return Head.of(read)
 
     async def _checkpoints(
         self,
@@ -143,16 +156,17 @@ class States:
             end = Place(
                 checkpoint_id=before.checkpoint_id, checkpoint_ns=place.checkpoint_ns
             ).config(thread.thread_id)
-            if await self._saver.aget_tuple(end) is None:
+            if await stored_at(self._saver, end) is None:
                 return []
         with owner_scope(self._owner):
-            found = graph.aget_state_history(
+            found = await read_history(
+                graph,
                 place.config(thread.thread_id),
                 filter=canonical_object(metadata, "metadata") or None,
                 before=end,
                 limit=limit,
             )
-            return [state_of_snapshot(snapshot) async for snapshot in found]
+        return [state_of(read) for read in found]
 
     async def update(
         self, thread_id: str, supersteps: Sequence[Superstep], place: Place
@@ -180,7 +194,7 @@ class States:
                 await self._check_there(thread, place)
                 with owner_scope(self._owner):
                     config = await self._write(graph, place.config(thread.thread_id), supersteps)
-                    head = Head.of(await graph.aget_state(Place().config(thread.thread_id)))
+                head = await self._head(graph, thread)
             return config, await self._show(thread, head)
 
     def _check_writable(self, thread: Thread) -> None:
@@ -191,7 +205,7 @@ class States:
 
     async def _check_there(self, thread: Thread, place: Place) -> None:
         if place.checkpoint_id is not None:
-            found = await self._saver.aget_tuple(place.config(thread.thread_id))
+            found = await stored_at(self._saver, place.config(thread.thread_id))
             if found is None:
                 raise NotFound.of("checkpoint", place.checkpoint_id)
 
@@ -200,10 +214,10 @@ class States:
     ) -> RunnableConfig:
         try:
             return await graph.abulk_update_state(config, supersteps)
-        except HarnessError:
+        except (HarnessError, CancelledError):
             raise
-        except Exception as exc:  # whatever the graph's own reducers and schemas raise
-            raise HttpError(400, f"{type(exc).__name__}: {exc}"[:500]) from exc
+        except BaseException as exc:  # whatever the graph's own reducers and schemas raise
+            raise HttpError(400, error_text(error_of(exc))[:500]) from exc
 
     @asynccontextmanager
     async def _graph_of(
