@@ -104,6 +104,12 @@ _OF_STORAGE: Final = (
         mend=_mending("mend_temporary_threads", "lock_idle"),
     ),
     Fault(
+        name="expired_threads",
+        meaning="threads that expired more than a day ago and were not swept",
+        repair="they are deleted, with all that is of them",
+        mend=_mending("mend_expired_threads", "lock_idle"),
+    ),
+    Fault(
         name="expired_items",
         meaning="items that expired more than an hour ago and were not swept",
         repair="they are deleted",

@@ -159,7 +159,16 @@ SELECT t.thread_id::text AS id, 1 AS rows FROM langgraph_server.threads AS t WHE
 DELETE FROM langgraph_server.threads AS t
 WHERE t.thread_id::text = ANY (%(ids)s) AND {is_left_over}
 
--- What one server sweeps every minute is late after an hour.
+-- What servers sweep every few minutes, unless they are configured otherwise, is late after a day.
+-- statement: find_expired_threads
+SELECT thread_id::text AS id, 1 AS rows FROM langgraph_server.threads
+WHERE expires_at < now() - interval '1 day'
+
+-- statement: mend_expired_threads
+DELETE FROM langgraph_server.threads
+WHERE thread_id::text = ANY (%(ids)s) AND expires_at < now() - interval '1 day'
+
+-- Items are late after an hour.
 -- statement: find_expired_items
 SELECT owner || ' ' || array_to_string(namespace, '.') || ' ' || key AS id, 1 AS rows
 FROM langgraph_server.store_items WHERE expires_at < now() - interval '1 hour'

@@ -74,6 +74,12 @@ PLANTS: list[tuple[str, str]] = [
     ("miscounted_threads", THREAD.format("next_run_at = NULL, next_run_id = NULL", "thread")),
     ("temporary_threads", LEFT_OVER),
     (
+        "expired_threads",
+        """UPDATE langgraph_server.threads SET ttl_minutes = 1, ttl_strategy = 'delete',
+            updated_at = now() - interval '2 days'
+        WHERE thread_id::text = %(idle)s""",
+    ),
+    (
         "expired_items",
         """UPDATE langgraph_server.store_items SET expires_at = now() - interval '2 hours'
         WHERE owner = %(owner)s""",
