@@ -29,7 +29,7 @@ async def events_text(
             if text:
                 yield text
     except Lagged as exc:
-        told = encode({"error": type(exc).__name__, "message": str(exc)})
+        told = encode({"error": type(exc).__name__, "message": exc.public})
         yield f"event: error\r\ndata: {told}\r\n\r\n"
 
 

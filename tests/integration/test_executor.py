@@ -11,6 +11,7 @@ from uuid import uuid4
 
 import pytest
 from langchain_core.messages import AIMessage
+from langchain_core.runnables import RunnableConfig
 from langgraph.graph import END, START, MessagesState, StateGraph
 from langgraph.types import StateUpdate
 
@@ -18,7 +19,7 @@ from harness.agents import GRAPHS
 from harness.agents.graph import Saver
 from harness.config import DatabaseConfig, ServerConfig
 from harness.database import Database, ScratchDatabases
-from harness.errors import Conflict, LeaseLost, NotFound
+from harness.errors import Conflict, DatabaseUnavailable, LeaseLost, NotFound
 from harness.models import SYSTEM, Run, Thread
 from harness.persistence import AgentStore, PooledSaver, memory_saver, setup_langgraph
 from harness.server.execution.channel import Channel
@@ -39,6 +40,13 @@ OWNER = "ada"
 async def _odd(state: MessagesState) -> None:
     del state
     raise ValueError("\0 and \ud800 cannot be stored")
+
+
+async def _cut_short(state: MessagesState, config: RunnableConfig) -> dict[str, Any]:
+    del state
+    if config["metadata"]["run_attempt"] == 1:
+        raise DatabaseUnavailable("it went away while the node used the store")
+    return {"messages": [AIMessage("done")]}
 
 
 async def _unstorable(state: MessagesState) -> dict[str, Any]:
@@ -68,6 +76,7 @@ def one_node(node: Any) -> StateGraph[Any]:
 
 SERVED = {
     **GRAPHS,
+    "cut short": one_node(_cut_short),
     "odd": one_node(_odd),
     "unstorable": one_node(_unstorable),
     "nul": one_node(_nul),
@@ -311,6 +320,14 @@ async def test_what_no_row_can_hold(
         assert await bench.thread_status(run) == thread
 
 
+@pytest.mark.invariant(59)
+async def test_what_the_database_cuts_short_is_taken_up(bench: Bench) -> None:
+    """A run that meets a fault of the database goes on when it has passed, and does not fail."""
+    async with bench.executor() as executor:
+        ended = await bench.ended(executor, await bench.create("cut short", {"messages": []}))
+        assert (ended.status, ended.attempt, ended.error) == ("success", 2, None)
+
+
 async def test_what_threads_show(bench: Bench) -> None:
     """Values, what a human is asked, and why the last run failed; each run shows its own."""
     async with bench.executor() as executor:
@@ -338,11 +355,13 @@ async def test_what_threads_show(bench: Bench) -> None:
 
 
 async def test_values_that_no_row_can_show(bench: Bench) -> None:
-    """Their run succeeds, and its thread shows everything else."""
+    """Their run succeeds, and its thread shows them as far as a row can."""
     async with bench.executor() as executor:
         run = await bench.create("nul", {"messages": []})
         assert (await bench.ended(executor, run)).status == "success"
-        assert (await bench.assert_head(run)).values is None
+        values = (await bench.assert_head(run)).values
+        assert values is not None
+        assert values["messages"][0]["content"] == "a\N{REPLACEMENT CHARACTER}b"
 
 
 async def test_a_cancelled_thread_can_go_on(bench: Bench) -> None:

@@ -213,7 +213,10 @@ class Execution:
             return await self._finish("interrupted")
         error = None if work.cancelled() else work.exception()
         drained = isinstance(error, GraphDrained) and self._control.drain_requested
-        if self._stopped is Stop.SHUTDOWN or drained:
+        # Whoever claims a run that a fault of the database has cut short goes on from its last
+        # checkpoint, as after the death of its process.
+        cut_short = isinstance(error, _PASSING)
+        if self._stopped is Stop.SHUTDOWN or drained or cut_short:
             await self._write(lambda: self._storage.runs.hand_back(self.lease, owner=self.owner))
             return None
         if work.cancelled():  # by its own node: nobody here has done it

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from harness.errors import HarnessError
 from harness.models import Run, RunStatus
 from harness.server.encoding import class_name, clean, text_of
 
@@ -35,7 +36,9 @@ def error_of(exc: BaseException) -> dict[str, str]:
     Nothing in the error makes that fail: what cannot be read of it is left out.
     """
     first = _first_of(exc)
-    message = text_of(lambda: str(first), MAX_MESSAGE)
+    message = text_of(
+        lambda: first.public if isinstance(first, HarnessError) else str(first), MAX_MESSAGE
+    )
     if message is None:
         message = "its text cannot be read"
     return {"error": class_name(type(first)), "message": clean(message, nul=False)}

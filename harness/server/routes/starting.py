@@ -258,7 +258,7 @@ async def _eventually(
     try:
         yield await _left_by(call.services, run, outcome, call.owner)
     except HarnessError as exc:
-        yield encode({"__error__": {"error": type(exc).__name__, "message": str(exc)}})
+        yield encode({"__error__": {"error": type(exc).__name__, "message": exc.public}})
 
 
 async def _left_by(services: Services, run: Run, outcome: Outcome | None, owner: str) -> str:
