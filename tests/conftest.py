@@ -36,12 +36,16 @@ ORDER: Final = 1
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the option for what the suite leaves out."""
+    """Add the options for what the suite leaves out, and for how long it is."""
     parser.addoption(
         "--slow",
         action="store_true",
         help="run tests marked `slow` too; those of files named on the command line always run",
     )
+    group = parser.getgroup("soak", "soak and fuzz of the agent server")
+    group.addoption("--soak-s", type=float, default=20, help="seconds of soak (default: 20)")
+    group.addoption("--fuzz", type=int, default=2_000, help="malformed requests (default: 2000)")
+    group.addoption("--soak-seed", default="1", help="decides what is done (default: 1)")
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest-randomly and pytest-xdist look
