@@ -38,6 +38,8 @@ RESERVED: Final = (
     "__anything_else",
 )
 """Names that only the server gives a value."""
+GIVEN: Final = {"identity": "nobody"}
+"""An input."""
 LIE: Final[Any] = {
     **dict.fromkeys(RESERVED, FORGED),
     "user_id": "an application's own",
@@ -57,7 +59,9 @@ Door = Callable[[LangGraphClient, str], Awaitable[Any]]
 
 async def run(client: LangGraphClient, assistant: str, **said: Any) -> Any:
     """Return what a run leaves."""
-    return await client.runs.wait(str(uuid4()), assistant, if_not_exists="create", **said)
+    return await client.runs.wait(
+        str(uuid4()), assistant, input=GIVEN, if_not_exists="create", **said
+    )
 
 
 async def by_config(client: LangGraphClient, graph: str) -> Any:
@@ -99,6 +103,7 @@ async def by_batch(client: LangGraphClient, graph: str) -> Any:
     """Say it in a run of a batch."""
     lie: Any = {
         "assistant_id": graph,
+        "input": GIVEN,
         "config": {"configurable": LIE, "metadata": METADATA},
         "on_completion": "keep",
     }
@@ -108,7 +113,7 @@ async def by_batch(client: LangGraphClient, graph: str) -> Any:
 
 async def by_stream(client: LangGraphClient, graph: str) -> Any:
     """Say it in a stateless run that is streamed."""
-    stream = client.runs.stream(None, graph, config=lying("config"))
+    stream = client.runs.stream(None, graph, input=GIVEN, config=lying("config"))
     *_, last = [part async for part in stream]
     return last.data
 
@@ -159,7 +164,7 @@ async def test_the_server_says_who_calls_and_what_runs(alice: LangGraphClient, n
 async def test_a_context_that_wants_to_know_is_told_the_truth(alice: LangGraphClient) -> None:
     """Fields of a context schema that bear reserved names hold what the server says."""
     key = (await alice.threads.create())["thread_id"]
-    values: Any = await alice.runs.wait(key, "knowing", context=lying("context"))
+    values: Any = await alice.runs.wait(key, "knowing", input=GIVEN, context=lying("context"))
     assert values["context"] == {
         "thread_id": key,
         "langgraph_auth_user_id": "alice",
@@ -170,10 +175,10 @@ async def test_a_context_that_wants_to_know_is_told_the_truth(alice: LangGraphCl
 async def test_one_checkpoint_is_begun_at_as_before(alice: LangGraphClient) -> None:
     """`checkpoint_id` of the run itself says where it begins, on its own thread alone."""
     key = (await alice.threads.create())["thread_id"]
-    await alice.runs.wait(key, "mirror")
+    await alice.runs.wait(key, "mirror", input=GIVEN)
     [*_, first] = await alice.threads.get_history(key)
     elsewhere: Any = dict(first["checkpoint"], thread_id=str(uuid4()))
-    values: Any = await alice.runs.wait(key, "mirror", checkpoint=elsewhere)
+    values: Any = await alice.runs.wait(key, "mirror", input=GIVEN, checkpoint=elsewhere)
     assert values["said"]["thread_id"] == key
     assert len(await alice.threads.get_history(key)) > 2
 
@@ -202,7 +207,7 @@ async def test_a_cron_says_no_more_than_its_owner(
 ) -> None:
     """A firing's graph sees the owner of the cron, whatever the payload says."""
     cron: Any = await alice.crons.create(
-        "mirror", schedule="* * * * *", config=lying("config"), on_run_completed="keep"
+        "mirror", input=GIVEN, schedule="* * * * *", config=lying("config"), on_run_completed="keep"
     )
     await storage.crons.update(cron["cron_id"], schedule="* * * * * *", owner="alice")
     firings: list[Any] = []

@@ -6,7 +6,14 @@ from pathlib import Path
 import platformdirs
 import pytest
 
-from harness.config import DatabaseConfig, ProvisionConfig, check_url, in_ci, redact
+from harness.config import (
+    DatabaseConfig,
+    ProvisionConfig,
+    ServerConfig,
+    check_url,
+    in_ci,
+    redact,
+)
 from harness.errors import ConfigError
 
 URL = "postgresql://user:hunter2@db.example.com:5433/app?sslmode=disable"
@@ -199,3 +206,35 @@ class TestProvisionConfig:
 def test_in_ci(environ: dict[str, str], expected: bool) -> None:
     """CI counts unless it says no."""
     assert in_ci(environ) is expected
+
+
+class TestServerConfig:
+    """What checkpoints may hold, and what is refused instead of being ignored."""
+
+    @pytest.mark.parametrize(
+        ("environ", "revived"),
+        [
+            ({}, frozenset()),
+            ({"HARNESS_MSGPACK_ALLOW": "a.b:C, d:E"}, {("a.b", "C"), ("d", "E")}),
+            ({"HARNESS_MSGPACK_ALLOW": "Any", "LANGGRAPH_STRICT_MSGPACK": "false"}, True),
+            ({"LANGGRAPH_STRICT_MSGPACK": "true"}, frozenset()),
+        ],
+    )
+    def test_what_is_revived(self, environ: dict[str, str], revived: object) -> None:
+        """Nothing beyond schemas by default; named classes, or any."""
+        assert ServerConfig.from_env(environ).revived == revived
+
+    @pytest.mark.parametrize(
+        ("environ", "complaint"),
+        [
+            ({"HARNESS_MSGPACK_ALLOW": "os"}, "module:Class"),
+            ({"HARNESS_MSGPACK_ALLOW": "os:"}, "module:Class"),
+            ({"LANGGRAPH_STRICT_MSGPACK": "0"}, "HARNESS_MSGPACK_ALLOW=any"),
+            ({"LANGGRAPH_AES_KEY": "x" * 16}, "LANGGRAPH_AES_KEY is set"),
+        ],
+    )
+    def test_what_cannot_be_honoured(self, environ: dict[str, str], complaint: str) -> None:
+        """Neither a weaker server nor one that only seems to encrypt; keys are not repeated."""
+        with pytest.raises(ConfigError, match=complaint) as told:
+            ServerConfig.from_env(environ)
+        assert "xxxx" not in str(told.value)
