@@ -23,7 +23,7 @@ DEEP = b'{"a":' * 5_000 + b"1" + b"}" * 5_000
 MAX_BODY_BYTES = 16 * 2**20
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def http(server: Serving) -> httpx.AsyncClient:
     """An owner's plain HTTP client."""
     return server.http(token_of("alice"))
