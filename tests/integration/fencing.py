@@ -29,6 +29,8 @@ from harness.storage.postgres import PostgresBackend
 OWNER: Final = "ann"
 OTHER: Final = "bob"
 MANY: Final = MOST_VALUES + 3
+INNER: Final = "inner:1"
+"""The namespace of a subgraph."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,13 +57,24 @@ class Place:
         return +found
 
     async def begun(self) -> "Begun":
-        """Begin a run on a new thread, of an assistant of its own."""
+        """Begin a run on a new thread that has a past, of an assistant of its own."""
         assistant = await self.storage.assistants.create("g", owner=OWNER)
         _, lease = await self.storage.runs.begin(
             str(uuid4()), assistant.assistant_id, lease_s=3_600, if_not_exists="create", owner=OWNER
         )
         assert lease is not None
-        return Begun(lease=lease, assistant=assistant.assistant_id, checkpoint=str(uuid6()))
+        past = empty_checkpoint()
+        past["id"] = str(uuid6())
+        run = Begun(lease=lease, assistant=assistant.assistant_id, checkpoint=past["id"])
+        for namespace in ("", INNER):
+            config = run.at(namespace)
+            del config["metadata"]
+            await self.saver.aput(config, past, {"step": 0}, {})
+        return run
+
+
+PAST: Final = Counter({"checkpoints": 2})
+"""Rows of a thread whose run has written nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +84,7 @@ class Begun:
     lease: Lease
     assistant: str
     checkpoint: str
-    """Of the checkpoint that its writes belong to."""
+    """The thread's checkpoint, in each namespace: the parent of those that the run puts."""
 
     @property
     def thread(self) -> str:
@@ -160,11 +173,11 @@ WRITES: Final[dict[str, Write]] = {
     "put": _putting(0),
     "put of few": _putting(2),
     "put of many": _putting(MANY),
-    "put of a subgraph": _putting(2, "inner:1"),
+    "put of a subgraph": _putting(2, INNER),
     "put by a thread": _put_by_a_thread,
     "writes": _writing("c"),
     "writes, many": _writing(*(f"c{n}" for n in range(MANY))),
-    "writes of a subgraph": _writing("c", namespace="inner:1"),
+    "writes of a subgraph": _writing("c", namespace=INNER),
     "writes by a thread": _write_by_a_thread,
     "special writes": _writing(INTERRUPT, RESUME),
     "mixed writes": _writing("c", ERROR),
@@ -260,5 +273,6 @@ LEAVES_NOTHING: Final = frozenset(ENDS) - {
     "handed back",
     "taken up",
     "run deleted",
+    "rolled back",
 }
-"""Endings that take with them what the run has written."""
+"""Endings that take the thread with them."""
