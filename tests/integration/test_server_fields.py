@@ -49,7 +49,12 @@ async def test_headers_are_sent_by_every_method(servers: Servers) -> None:
     """A token that is none, given with a call, is what the server sees instead of the client's."""
     alice = client_of(await servers.get(owners.SETTINGS), "alice")
     wrong = {"Authorization": "Bearer nonsense"}
-    some: dict[str, Any] = {"schedule": "0 0 * * *", "namespace": ["a"], "transport": "sse"}
+    some: dict[str, Any] = {
+        "payloads": [],
+        "schedule": "0 0 * * *",
+        "namespace": ["a"],
+        "transport": "sse",
+    }
     for resource in RESOURCES:
         for name, method in inspect.getmembers(getattr(alice, resource), inspect.ismethod):
             if name.startswith("_") or (resource, name) == ("threads", "stream"):

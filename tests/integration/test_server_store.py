@@ -75,7 +75,7 @@ async def test_search(client: LangGraphClient) -> None:
         return [item["key"] for item in found["items"]]
 
     assert await keys() == ["k2", "k1", "k0"]
-    assert await keys(limit=1, offset=1, query="ignored", refresh_ttl=False) == ["k1"]
+    assert await keys(limit=1, offset=1, refresh_ttl=False) == ["k1"]
     assert await keys(limit=0) == []
     assert await keys(limit=1_001) == ["k2", "k1", "k0"]
     assert await keys(filter={"n": {"$gt": 0}}) == ["k2", "k1"]

@@ -12,8 +12,8 @@ from contextlib import AsyncExitStack, suppress
 from typing import Final
 
 from harness.agents.graph import Saver
-from harness.errors import Conflict, HarnessError, NotFound
-from harness.models import TERMINAL, Run
+from harness.errors import Conflict, Forbidden, HarnessError, NotFound
+from harness.models import SYSTEM, TERMINAL, Run
 from harness.persistence import forget_run
 from harness.server.execution.broker import Broker
 from harness.server.execution.execution import Execution, Stop
@@ -79,7 +79,9 @@ class Stopper:
 
         Raises:
             NotFound: It has ended, or there is none.
+            Forbidden: It is owner `system`'s.
         """
+        _check_own(run, owner)
         execution = self._executions.get(run.run_id)
         if execution is None:
             await self._end(run, rollback=rollback, wait=wait, owner=owner)
@@ -109,7 +111,9 @@ class Stopper:
 
         Raises:
             NotFound: There is none.
+            Forbidden: It is owner `system`'s.
         """
+        _check_own(run, owner)
         if run.status not in TERMINAL:
             try:
                 # Without waiting for another process, which may be dead: it can write no more.
@@ -244,3 +248,8 @@ class Stopper:
                 )
         for thread_id in thread_ids:
             self._broker.end_thread(thread_id)
+
+
+def _check_own(run: Run, owner: str) -> None:
+    if run.metadata["owner"] != owner:  # everybody can read what is the system's
+        raise Forbidden(f"run {run.run_id} belongs to owner {SYSTEM!r} and is read-only")
