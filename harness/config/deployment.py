@@ -38,7 +38,7 @@ MEANINGLESS: Final = frozenset(
 REFUSED: Final[Mapping[str, str]] = {
     "store.index": "is not served here: nothing is searched by meaning; remove it",
     "checkpointer.path": "is not served here: threads are kept by harness's own checkpointer",
-    "checkpointer.serde": "is not served here: what may be revived is said by variables",
+    "checkpointer.serde": "is not served here: name classes in HARNESS_MSGPACK_ALLOW instead",
     "auth.cache": "is not served here: each request is authenticated; remove it",
     "encryption": "is not served here: everything would be stored in plain text; remove it",
     "priority": "is not served here: runs begin in the order of their making; remove it",

@@ -17,6 +17,10 @@ from typing import Any, Final
 
 import orjson
 
+_MAX_PART: Final = 10_000
+_MAX_TRACEBACK: Final = 50_000
+"""Characters that are shown of an error's text, or of a frame, and of all in a traceback."""
+
 _ABOUT: Final[ContextVar[Mapping[str, Any] | None]] = ContextVar("log_fields", default=None)
 
 
@@ -44,7 +48,8 @@ class JsonLines(logging.Formatter):
             **getattr(record, "fields", {}),
         }
         if record.exc_info and record.exc_info[0] is not None:
-            line["traceback"] = "".join(traceback.format_exception(*record.exc_info))
+            parts = traceback.format_exception(*record.exc_info)
+            line["traceback"] = "".join(part[:_MAX_PART] for part in parts)[-_MAX_TRACEBACK:]
         try:
             return orjson.dumps(line, default=repr).decode()
         except TypeError:  # text that is no Unicode, or a number that is too long

@@ -21,6 +21,7 @@ from harness.models import Run
 from harness.server.encoding import encode
 from harness.server.execution.outcomes import Outcome
 from harness.server.metrics import Metrics
+from harness.server.routes.starting import shown
 
 logger = logging.getLogger("harness.server")
 
@@ -143,16 +144,9 @@ class Webhooks:
 def payload_of(run: Run, outcome: Outcome) -> dict[str, Any]:
     """Return what is sent: the run as the API shows it, with its end, `values` and `error`."""
     return {
-        "run_id": run.run_id,
-        "thread_id": run.thread_id,
-        "assistant_id": run.assistant_id,
-        "created_at": run.created_at,
-        "updated_at": datetime.now(UTC),
-        "metadata": run.metadata,
+        **shown(run),
         "status": outcome.status,
-        "kwargs": run.kwargs,
-        "multitask_strategy": run.multitask_strategy,
-        "attempt": run.attempt,
+        "updated_at": datetime.now(UTC),
         "values": outcome.values,
         "error": outcome.error,
     }

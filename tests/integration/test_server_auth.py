@@ -269,6 +269,12 @@ async def test_a_filter_hides_rows_from_every_route(either_server: Configured) -
             f"/runs/crons/{rows.cron}", json={}, headers={"Authorization": f"Bearer {who}"}
         )
         assert answer.status_code == 404
+        batch = [{"assistant_id": "compiled", "thread_id": rows.thread}]
+        for wanted, status in ((hidden, 404), ({"colour": "red"}, 200)):
+            who = token(identity, answers={"threads.create_run": wanted})
+            headers = {"Authorization": f"Bearer {who}"}
+            answer = await http.post("/runs/batch", json=batch, headers=headers)
+            assert answer.status_code == status
     await client_reads(either_server.client_of(identity, answers={"*": {"colour": "red"}}), rows)
 
 

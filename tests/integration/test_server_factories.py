@@ -4,11 +4,12 @@ from typing import Any, Final
 
 import httpx
 import pytest
+from langgraph_sdk.client import LangGraphClient
 from langgraph_sdk.errors import UnprocessableEntityError
 
 from tests.integration.configured_servers import Configured, token
 
-pytest_plugins = ("tests.integration.configured_fixtures",)
+pytest_plugins = ("tests.integration.configured_fixtures", "tests.integration.serving_fixtures")
 
 USABLE: Final = {
     "compiled": "hello from the file",
@@ -127,3 +128,9 @@ async def test_a_description_is_the_assistant_s(configured_server: Configured) -
     client = configured_server.client_of("ada")
     [built] = await client.assistants.search(graph_id="built")
     assert built["description"] == "Says what it was made for."
+
+
+async def test_without_authentication_a_graph_is_made_for_nobody(client: LangGraphClient) -> None:
+    """The runtime's user is None then, as LangGraph documents it, in runs as in reads."""
+    values: Any = await client.runs.wait(None, "made", input={})
+    assert values == {"made_for": "threads.create_run by None"}

@@ -1,7 +1,7 @@
 """Nothing asked for in a request is ignored in silence: each field has its effect or is refused."""
 
 import inspect
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from langgraph_sdk.client import LangGraphClient
@@ -18,7 +18,9 @@ from tests.integration.fields.registry import (
 )
 from tests.integration.fields.ways import refused
 from tests.integration.owners import client_of
-from tests.integration.serving_fixtures import Servers
+
+if TYPE_CHECKING:  # it is a plugin, and not to be imported before that
+    from tests.integration.serving_fixtures import Servers
 
 pytest_plugins = ("tests.integration.serving_fixtures",)
 MODULES = (assistants, crons, runs, store, threads, under_way)
@@ -45,7 +47,7 @@ def test_the_table_is_whole() -> None:
 
 
 @pytest.mark.invariant(55)
-async def test_headers_are_sent_by_every_method(servers: Servers) -> None:
+async def test_headers_are_sent_by_every_method(servers: "Servers") -> None:
     """A token that is none, given with a call, is what the server sees instead of the client's."""
     alice = client_of(await servers.get(owners.SETTINGS), "alice")
     wrong = {"Authorization": "Bearer nonsense"}

@@ -1,6 +1,7 @@
 """Whatever a graph keeps, says, asks or raises: its run ends, once, and its thread can be read."""
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 from uuid import uuid4
@@ -17,10 +18,10 @@ pytest_plugins = ("tests.integration.serving_fixtures",)
 
 Case = tuple[str, str]
 
-MODES: Final = [
+MODES: Final = (
     *("values", "updates", "custom", "messages-tuple", "messages"),
     *("tasks", "checkpoints", "debug", "events"),
-]
+)
 ERROR_PLACES: Final = ("error", "error of a task", "error of a thread")
 LARGE: Final = "17 MiB"
 CASES: Final[list[Case]] = [
@@ -49,6 +50,8 @@ SEEN: Final[list[Case]] = [
     ("messages", "message in a dict"),
     ("message", "message without content"),
     ("error", "speechless"),
+    ("error", "huge"),
+    ("error", "noted"),
     ("error", "SystemExit"),
     ("error", "CancelledError"),
     ("error", "GraphDrained"),
@@ -68,7 +71,9 @@ def unreadable(answer: httpx.Response) -> bool:
     return answer.status_code == 409 and "cannot be read" in answer.text
 
 
-async def ended(http: httpx.AsyncClient, logs: Path, case: Case) -> str:
+async def ended(
+    http: httpx.AsyncClient, logs: Path, case: Case, modes: Sequence[str] = MODES
+) -> str:
     """Run a graph that does something odd; return the thread, whose run has ended."""
     place, name = case
     log, thread_id = logs / uuid4().hex, str(uuid4())
@@ -77,7 +82,7 @@ async def ended(http: httpx.AsyncClient, logs: Path, case: Case) -> str:
         "assistant_id": "odd",
         "input": {"log": str(log), "place": place, "value": name},
         "if_not_exists": "create",
-        "stream_mode": MODES,
+        "stream_mode": modes,
     }
     runs = f"/threads/{thread_id}/runs"
     made = (await http.post(runs, json=asked)).json()
@@ -145,6 +150,7 @@ async def _hold(http: httpx.AsyncClient, logs: Path, case: Case) -> None:
 async def test_what_was_seen(server: Serving, logs: Path) -> None:
     """What was executed again and again, ended the server, or made its thread unreadable."""
     await hold(server, logs, SEEN)
+    assert max(map(len, server.log().splitlines())) < 200_000
 
 
 @pytest.mark.invariant(50, 54)
@@ -206,7 +212,7 @@ async def test_what_its_graph_no_longer_reads(server: Serving, graph: str) -> No
 async def test_a_state_too_large_to_show(server: Serving, logs: Path) -> None:
     """The run succeeds and the state has it whole; the thread's row has a mark."""
     async with server.http() as http:
-        thread = f"/threads/{await ended(http, logs, ('state', LARGE))}"
+        thread = f"/threads/{await ended(http, logs, ('state', LARGE), ['custom'])}"
         [run] = (await http.get(f"{thread}/runs")).json()
         assert run["status"] == "success"
         values = (await http.get(f"{thread}/state")).json()["values"]

@@ -1,7 +1,9 @@
 """Threads whose time is over, over HTTP and under the server's own sweeps."""
 
 import asyncio
+import json
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -193,3 +195,25 @@ async def test_what_is_configured_holds_where_nothing_is_said() -> None:
             await MemoryProbe(backend.tables).age("store_items", timedelta(seconds=seconds))
         assert await store.aget(("a",), "short") is None
         assert await store.aget(("a",), "ever") is not None
+
+
+async def test_a_langgraph_json_sets_the_defaults(tmp_path: Path) -> None:
+    """Its `checkpointer.ttl` and `store.ttl` hold for what is made without a time to live."""
+    document = {
+        "graphs": {"agent": "harness.agents:build_agent"},
+        "checkpointer": {"ttl": {"default_ttl": 5, "strategy": "keep_latest"}},
+        "store": {"ttl": {"default_ttl": 1e-9}},
+    }
+    file = tmp_path / "langgraph.json"
+    file.write_text(json.dumps(document))
+    async with Serving(None, "--config", str(file)) as server:
+        client, given = server.client(), str(uuid4())
+        await client.runs.wait(given, "agent", input={"messages": []}, if_not_exists="create")
+        for thread_id in (given, (await client.threads.create())["thread_id"]):
+            thread: Any = await client.threads.get(thread_id, include=["ttl"])
+            assert (thread["ttl"]["ttl_minutes"], thread["ttl"]["strategy"]) == (5, "keep_latest")
+        item: Any = {"namespace": ["a"], "value": {"n": 1}}
+        await client.store.put_item(item["namespace"], "short", item["value"])
+        await client.http.put("/store/items", json={**item, "key": "ever", "ttl": None})
+        assert await client.store.get_item(["a"], "short") is None
+        assert await client.store.get_item(["a"], "ever") is not None

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
@@ -13,9 +14,10 @@ from langgraph_sdk.client import LangGraphClient
 from harness.config import ServerConfig
 from harness.errors import InvalidInput
 from harness.models import Run
+from harness.server.execution.identity import STORED_USER
 from harness.server.execution.outcomes import Outcome
 from harness.server.metrics import Metrics
-from harness.server.webhooks import Webhooks
+from harness.server.webhooks import Webhooks, payload_of
 from tests.integration.fields.receiver import Receiver, receiving
 
 pytest_plugins = ("tests.integration.serving_fixtures",)
@@ -99,6 +101,13 @@ async def delivering(**settings: Any) -> AsyncIterator[tuple[Webhooks, Metrics]]
         yield webhooks, metrics
     finally:
         await webhooks.stop(0)
+
+
+def test_who_called_is_not_told() -> None:
+    """What is stored of the caller with a run goes to no other server."""
+    run = a_run("http://127.0.0.1/")
+    told_of = replace(run, kwargs={**run.kwargs, STORED_USER: {"token": "secret"}})
+    assert "secret" not in str(payload_of(told_of, SUCCESS))
 
 
 SUCCESS = Outcome(status="success", values={"a": 1})

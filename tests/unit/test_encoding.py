@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from langchain_core.messages import AIMessage, HumanMessage
 
 from harness.server.encoding import clean, encode, storable
-from harness.server.execution.outcomes import MAX_MESSAGE, error_of
+from harness.server.execution.outcomes import MAX_MESSAGE, error_of, node_of
 from harness.storage.values import canonical
 from tests.integration.served.odd import ERRORS, VALUES, Pair
 
@@ -231,6 +231,7 @@ def test_errors_can_be_told(name: str) -> None:
     assert canonical(told) == told
     assert len(told["message"]) <= MAX_MESSAGE
     assert told["error"]
+    assert node_of(ERRORS[name]()) is None
 
 
 @pytest.mark.parametrize("text", ["", "abc", "aé", "\U0001f600", "\ud83d\ude00", "a\ud800"])

@@ -6,7 +6,7 @@ from typing import Any
 from harness.errors import Conflict, Forbidden, NotFound
 from harness.server.access.filters import Filter, matches, within
 from harness.server.access.table import Access
-from harness.server.access.values import AnyCall, with_part
+from harness.server.access.values import AnyCall, thread_named, with_part
 from harness.server.http import Reply
 from harness.storage.checks import MAX_LIMIT
 
@@ -28,7 +28,7 @@ async def restricted(call: AnyCall, access: Access, wanted: Filter) -> AnyCall |
     if access.rows == "threads":
         return await held.threads()
     checks = {
-        "thread": lambda: held.thread(call.path.get("thread_id")),
+        "thread": lambda: held.thread(thread_named(call)),
         "any": lambda: held.thread(call.body.thread_id),
         "assistant": held.assistant,
         "cron": held.cron,

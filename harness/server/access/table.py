@@ -1,13 +1,21 @@
 """Which resource and action each route is, for authorization: the official server's, observed.
 
-A route that is not open and not in this table is refused at the start where `auth` is configured.
+A server with a route that is neither open nor in this table does not start.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
-from harness.server.access.values import AnyCall, NamespaceShape, NestedShape, Shape, Value, as_uuid
+from harness.server.access.values import (
+    AnyCall,
+    NamespaceShape,
+    NestedShape,
+    Shape,
+    Value,
+    as_uuid,
+    thread_named,
+)
 from harness.server.http import Method
 
 Rows = Literal[
@@ -33,7 +41,7 @@ class Access:
 def _run_of(call: AnyCall) -> Value:
     body = call.body
     return {
-        "thread_id": as_uuid(call.path.get("thread_id")),
+        "thread_id": as_uuid(thread_named(call)),
         "assistant_id": as_uuid(call.services.graphs.assistant_id(body.assistant_id)),
         "run_id": as_uuid(getattr(body, "run_id", None)),
         "status": "pending",

@@ -134,6 +134,11 @@ def with_part(call: AnyCall, changed: Mapping[str, Any]) -> AnyCall:
     return replace(call, body=made) if given is call.body else replace(call, query=made)
 
 
+def thread_named(call: AnyCall) -> str | None:
+    """Return the thread that a run is asked for: the path's, or in a batch the body's."""
+    return call.path.get("thread_id") or getattr(call.body, "thread_id", None)
+
+
 def as_uuid(text: Any) -> Any:
     """Return an id as handlers get it; what is none is left for the route to refuse."""
     try:

@@ -44,6 +44,7 @@ from harness.server.execution.outcomes import (
 )
 from harness.server.execution.requests import config_of, context_of, request_of
 from harness.server.graphs import Graphs
+from harness.server.users import ANYBODY
 from harness.storage.extensions import FullStorage
 
 logger = logging.getLogger("harness.server")
@@ -182,7 +183,7 @@ class Execution:
                 config,
                 access="threads.create_run",
                 context=context_of(run, assistant),
-                user=config["configurable"][USER],
+                user=None if self.owner == ANYBODY else config["configurable"][USER],
             ) as graph:
                 self._graph = graph
                 continues = run.attempt > 1 and await is_head_of(self._checkpointer, run)

@@ -53,8 +53,9 @@ def _first_of(exc: BaseException) -> BaseException:
 
 def node_of(exc: BaseException) -> str | None:
     """Return the node that raised an error, as LangGraph notes it; None: no node did."""
-    for note in getattr(exc, "__notes__", ()):
-        found = _NODE.match(str(note))
+    notes = getattr(exc, "__notes__", None)
+    for note in notes if isinstance(notes, list) else ():
+        found = _NODE.match(note) if isinstance(note, str) else None
         if found is not None:
             return found[1]
     return None

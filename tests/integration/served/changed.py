@@ -50,6 +50,7 @@ class Exiting(TypedDict, total=False):
     """A reducer ends the process."""
 
     count: Annotated[Any, _exit]
+    words: list[str]
 
 
 def _built(schema: Any, *nodes: str) -> StateGraph[Any]:

@@ -68,8 +68,8 @@ class Nameless:
 class Faceless:
     """An object that does not tell its class."""
 
-    @property  # type: ignore[misc]  # that is what is odd about it
-    def __class__(self) -> NoReturn:  # type: ignore[override]  # likewise
+    @property  # type: ignore[misc, override]
+    def __class__(self) -> NoReturn:
         raise RuntimeError("no class")
 
 
@@ -138,6 +138,8 @@ class Zone(dt.tzinfo):
         """Raise."""
         raise RuntimeError("no offset")
 
+    dst = tzname = utcoffset
+
 
 class Speechless(Exception):
     """An error whose text cannot be read."""
@@ -157,6 +159,12 @@ class Wordless(Exception):
 
 class Last(BaseException):
     """What `except Exception` does not catch."""
+
+
+class Noted(Exception):
+    """An error whose notes are none."""
+
+    __notes__ = 5
 
 
 def nested(levels: int, kind: Callable[[Any], Any]) -> Any:
@@ -229,7 +237,7 @@ VALUES: Final[dict[str, Callable[[], Any]]] = {
     "complex": lambda: 1 + 2j,
     "datetime": lambda: dt.datetime(2026, 1, 1, tzinfo=dt.UTC),
     "time in a zone": lambda: dt.time(1, tzinfo=dt.UTC),
-    "no such zone": lambda: dt.datetime(2026, 1, 1, tzinfo=Zone()),  # type: ignore[abstract]  # as above
+    "no such zone": lambda: dt.datetime(2026, 1, 1, tzinfo=Zone()),
     "timedelta": lambda: dt.timedelta(days=1),
     "uuid": lambda: uuid.UUID(int=1),
     "path": lambda: PurePosixPath("a/b"),
@@ -265,6 +273,7 @@ ERRORS: Final[dict[str, Callable[[], BaseException]]] = {
     "NUL": lambda: ValueError("a\0b"),
     "surrogate": lambda: ValueError("a\ud800b"),
     "no argument": ValueError,
+    "noted": Noted,
     "object": lambda: ValueError(Raises()),
     "group": lambda: ExceptionGroup("many", [ExceptionGroup("few", [Speechless()])]),
     "base group": lambda: BaseExceptionGroup("many", [Last("x"), SystemExit(3)]),
