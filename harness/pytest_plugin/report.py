@@ -12,7 +12,7 @@ import pytest
 from harness.pytest_plugin.servers import SHARED_SERVER
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Generator, Sequence
 
 _WORKERS = pytest.StashKey[list[str]]()
 _OUTPUT = "harness_server"
@@ -38,6 +38,12 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         output[_OUTPUT] = session.config.stash[SHARED_SERVER].describe()
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_report_to_serializable() -> Generator[None, Any, Any]:
+    """Escape what no encoding knows, lest a test's odd text end the worker that reports it."""
+    return _encodable((yield))
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
     """As the controller of pytest-xdist, keep what a worker told."""
@@ -55,6 +61,19 @@ def pytest_terminal_summary(
         terminalreporter.write_line(f"harness: {lines.count(line)} x {line}")
     if lines:
         terminalreporter.write_line(f"harness: {_machine()}")
+
+
+def _encodable(data: Any) -> Any:
+    """Return a report's data with lone surrogates escaped."""
+    if isinstance(data, str):
+        return data.encode(errors="backslashreplace").decode()
+    if isinstance(data, dict):
+        return {_encodable(key): _encodable(value) for key, value in data.items()}
+    if isinstance(data, list):
+        return [_encodable(each) for each in data]
+    if isinstance(data, tuple):
+        return tuple(_encodable(each) for each in data)
+    return data
 
 
 def _machine() -> str:

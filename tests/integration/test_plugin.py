@@ -136,3 +136,23 @@ def test_silent_where_unused(repo: Path) -> None:
     done = run(repo)
     assert done.returncode == 0, done.stdout
     assert "harness:" not in done.stdout
+
+
+def test_odd_text_ends_no_worker(repo: Path) -> None:
+    """A lone surrogate in what a test says is shown escaped, as pytest-xdist hands on UTF-8."""
+    (repo / "test_it.py").write_text(
+        textwrap.dedent(
+            """
+            import logging
+
+            def test_fails():
+                raise ValueError(chr(0xD800) + " in a message")
+
+            def test_logs():
+                logging.warning(chr(0xD800))
+            """
+        )
+    )
+    done = run(repo, "-p", "xdist.plugin", "-n", "1")
+    assert "1 failed, 1 passed" in done.stdout, done.stdout
+    assert r"\ud800 in a message" in done.stdout
