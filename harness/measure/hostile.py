@@ -23,7 +23,7 @@ STREAMS: Final = 20
 _ENDLESS: Final = {"assistant_id": "steps", "input": {"steps": 10**9}}
 _WIDE: Final = {"namespace_prefix": [], "filter": {f"k{n}": {"$gte": n} for n in range(200)}}
 _BIG: Final = {f"k{n}": "x" * 1_000 for n in range(200)}
-_TIMEOUT_S: Final = 60.0
+_TIMEOUT_S: Final = 30.0
 
 
 class Hostile:
@@ -36,21 +36,24 @@ class Hostile:
     def __init__(self, http: httpx.AsyncClient) -> None:
         self._http = http
 
-    async def begin(self, stack: AsyncExitStack) -> list[Coroutine[Any, Any, None]]:
-        """Start what goes on by itself, and return what is to be repeated."""
-        await self._http.post("/runs/batch", json=[_ENDLESS] * LOOPS)
-        thread = (await self._http.post("/threads", json={})).json()["thread_id"]
-        for _ in range(STREAMS):
-            with suppress(httpx.HTTPError):
+    async def begin(self, stack: AsyncExitStack) -> None:
+        """Start what goes on by itself, as far as the server lets it."""
+        with suppress(httpx.HTTPError):
+            await self._http.post("/runs/batch", json=[_ENDLESS] * LOOPS)
+            thread = (await self._http.post("/threads", json={})).json()["thread_id"]
+            for _ in range(STREAMS):
                 await stack.enter_async_context(
                     self._http.stream("GET", f"/threads/{thread}/stream")
                 )
+
+    async def go_on(self) -> None:
+        """Send the same requests for ever, several at once."""
         keys = count()
-        return [
+        await asyncio.gather(
             *(_repeated(self._search) for _ in range(4)),
             *(_repeated(lambda: self._put(next(keys) % 50)) for _ in range(2)),
             _repeated(self._page),
-        ]
+        )
 
     async def _search(self) -> None:
         await self._http.post("/store/items/search", json=_WIDE)
@@ -70,20 +73,18 @@ async def _repeated(call: Callable[[], Coroutine[Any, Any, None]]) -> None:
 
 
 async def _main(url: str) -> None:
-    tokens = iter(sys.stdin.readline, "\n")
     async with AsyncExitStack() as stack:
-        work: list[Coroutine[Any, Any, None]] = []
-        for token in tokens:
-            http = await stack.enter_async_context(
-                httpx.AsyncClient(
-                    base_url=url,
-                    headers={"Authorization": f"Bearer {token.strip()}"},
-                    timeout=_TIMEOUT_S,
-                    limits=httpx.Limits(max_connections=None),
-                )
+        owners: list[Hostile] = []
+        for token in iter(sys.stdin.readline, "\n"):
+            http = httpx.AsyncClient(
+                base_url=url,
+                headers={"Authorization": f"Bearer {token.strip()}"},
+                timeout=_TIMEOUT_S,
+                limits=httpx.Limits(max_connections=None),
             )
-            work += await Hostile(http).begin(stack)
-        tasks = [asyncio.ensure_future(each) for each in work]
+            owners.append(Hostile(await stack.enter_async_context(http)))
+        await asyncio.gather(*(owner.begin(stack) for owner in owners))
+        tasks = [asyncio.create_task(owner.go_on()) for owner in owners]
         sys.stdout.write("ready\n")
         sys.stdout.flush()
         await asyncio.to_thread(sys.stdin.read)

@@ -96,6 +96,7 @@ async def test_every_order_and_condition_prepares(module: Any, database: Databas
 _INDEXES = "keeps the entries of up to seventeen indexes in three tables"
 BEYOND_BUDGET = {
     "filter": "a condition without an index is tested row by row until a page is full",
+    "claim": "looks behind the owner who was served last, then from the first; " + _INDEXES,
     "claim after queueing": "also queues what has come due, once in the life of a delayed run",
     "claim due": "fires: makes a thread and a run and moves the cron on; " + _INDEXES,
     "finish": _INDEXES,
