@@ -9,13 +9,13 @@ import harness.server
 from harness.contract.signatures import FULL
 
 UNUSED: Final = {
-    "crons.get": "no route reads a single cron",
     "crons.claim_due": "crons do not fire yet, which /info says",
     "crons.create_many": "no route makes several",
     "assistants.create_many": "no route makes several",
     "threads.create_many": "no route makes several",
     "threads.add_state": "states over HTTP are those of graphs",
     "threads.prune_history": "`harness db prune` does it",
+    "runs.get_active": "the queue knows what keeps a thread busy",
     "runs.update": "no route changes a run's metadata",
     "runs.count": "no route counts runs",
     "items.put_many": "no route puts several",

@@ -248,8 +248,7 @@ async def join_stream(client: Client) -> None:
         stream = await client.threads.join_stream(thread_id, stream_mode=[mode], **more)
         async for part in stream:
             parts.append(part)
-            ends = [one for one in parts if one.event == "metadata" and "status" in one.data]
-            if len(ends) == 2:
+            if [one.data.get("status") for one in parts].count("run_done") == 2:
                 break
         return parts
 
