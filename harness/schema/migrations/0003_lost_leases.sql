@@ -14,18 +14,18 @@ ALTER TABLE langgraph_server.runs
 CREATE FUNCTION langgraph_server.lease_lost() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM pg_catalog.pg_notify('langgraph_server_lease_lost', OLD.lease_token::text);
-    IF TG_OP = 'DELETE' THEN
-        RETURN NULL;
+    IF TG_OP = 'UPDATE' AND NEW.lease_token IS NULL THEN
+        UPDATE langgraph_server.runs
+        SET stopping_token = OLD.lease_token, stopping_until = OLD.leased_until
+        WHERE run_id = OLD.run_id;
     END IF;
-    IF NEW.lease_token IS NULL THEN
-        NEW.stopping_token := OLD.lease_token;
-        NEW.stopping_until := OLD.leased_until;
-    END IF;
-    RETURN NEW;
+    RETURN NULL;
 END
 $$;
 
-CREATE TRIGGER lease_lost_by_update BEFORE UPDATE OF status, lease_token ON langgraph_server.runs
+-- AFTER, though BEFORE could set the columns without a second update: a BEFORE trigger locks the row
+-- of every update of these columns once more, before it looks at its condition.
+CREATE TRIGGER lease_lost_by_update AFTER UPDATE OF status, lease_token ON langgraph_server.runs
 FOR EACH ROW WHEN (
     OLD.lease_token IS NOT NULL AND NEW.lease_token IS DISTINCT FROM OLD.lease_token
     AND NEW.status IN ('running', 'interrupted', 'timeout'))
