@@ -2,7 +2,8 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Any, Final
+from itertools import zip_longest
+from typing import Final
 from urllib.parse import quote
 from uuid import uuid4
 
@@ -36,6 +37,7 @@ ABSURD: Final = (
     "[1]",
     '{"a":',
 )
+NO_NAMES: Final = ("9" * 5_000, "-1", "x" * 5_000, "\0", "a\nb", " ", "../../..", "%")
 HEADERS: Final = {
     "Last-Event-ID": ("9" * 5_000, "9" * 4_000 + "-" + "9" * 4_000, "1-2-3", "-", "0-0", "1-x"),
     "Prefer": ("return=" + "x" * 5_000, "="),
@@ -72,7 +74,7 @@ async def asked(
     http: httpx.AsyncClient, route: Route, path: str, headers: dict[str, str] | None = None
 ) -> None:
     """Ask a route; a stream is left once its status is there."""
-    body: Any = None if route.body is Nothing else {}
+    body = None if route.body is Nothing else {}
     async with http.stream(route.method, path, headers=headers, json=body) as answer:
         assert answer.status_code < 500, (route.method, path[:120], await answer.aread())
         if answer.status_code >= 400:
@@ -100,15 +102,15 @@ async def test_every_parameter_of_a_path(server: Serving, known: dict[str, str])
         for route in ROUTES
         if route.method != "DELETE"
         for name in PARAMETER.findall(route.path)
-        for value in ABSURD
+        for value in NO_NAMES
     ]
     calls += [
         (route, PARAMETER.sub(quote(value, safe=""), route.path), {})
         for route in ROUTES
         if route.method == "DELETE" and "{" in route.path
-        for value in ABSURD
+        for value in NO_NAMES
     ]
-    assert len(calls) > 500
+    assert len(calls) > 250
     async with server.http() as http:
         await together(http, calls)
 
@@ -122,18 +124,18 @@ async def test_every_parameter_of_a_query(server: Serving, known: dict[str, str]
         for value in ABSURD
         for again in (("",) if value != ABSURD[0] else ("", f"&{name}=1"))
     ]
-    assert len(calls) > 500
+    assert len(calls) > 400
     async with server.http() as http:
         await together(http, calls)
 
 
 async def test_every_header(server: Serving, known: dict[str, str]) -> None:
     """Those that some route looks at, given to every one."""
+    rounds = zip_longest(*HEADERS.values(), fillvalue="")
     calls = [
-        (route, address(route, known), {name: value})
+        (route, address(route, known), dict(zip(HEADERS, values, strict=True)))
+        for values in rounds
         for route in ROUTES
-        for name, values in HEADERS.items()
-        for value in values
     ]
     async with server.http() as http:
         await together(http, calls)

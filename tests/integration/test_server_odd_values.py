@@ -155,7 +155,7 @@ async def test_what_was_seen(server: Serving, logs: Path) -> None:
 
 @pytest.mark.invariant(50, 54)
 @given(cases=st.lists(st.sampled_from(CASES), min_size=8, max_size=8, unique=True))
-@settings(max_examples=3)
+@settings(max_examples=2)
 async def test_odd_values(server: Serving, logs: Path, cases: list[Case]) -> None:
     """Of any odd value or error, wherever a node can put it: the run ends, and all can be read."""
     await hold(server, logs, cases)

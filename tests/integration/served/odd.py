@@ -68,8 +68,8 @@ class Nameless:
 class Faceless:
     """An object that does not tell its class."""
 
-    @property  # type: ignore[misc]  # that is what is odd about it
-    def __class__(self) -> NoReturn:  # type: ignore[override]  # likewise
+    @property  # type: ignore[misc]
+    def __class__(self) -> NoReturn:  # type: ignore[override]
         raise RuntimeError("no class")
 
 
@@ -164,7 +164,7 @@ class Last(BaseException):
 class Noted(Exception):
     """An error whose notes are none."""
 
-    __notes__ = 5  # type: ignore[assignment]  # likewise
+    __notes__ = 5  # type: ignore[assignment]
 
 
 def nested(levels: int, kind: Callable[[Any], Any]) -> Any:
