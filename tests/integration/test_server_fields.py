@@ -63,7 +63,9 @@ async def test_headers_are_sent_by_every_method(servers: "Servers") -> None:
                 for key, one in parameters.items()
                 if one.default is inspect.Parameter.empty
             }
-            work = _answered(method(**{**needed, "headers": wrong}))
+            call = inspect.signature(method).bind_partial()
+            call.arguments.update({key: needed[key] for key in parameters if key in needed})
+            work = _answered(method(*call.args, **call.kwargs, headers=wrong))
             assert await refused(work) == 401, (resource, name)
 
 

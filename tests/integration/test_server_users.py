@@ -145,7 +145,7 @@ async def test_everybody_at_once(database_url: str, count: int) -> None:
         users = [User(f"user{n:03}", clients[n % CLIENTS]) for n in range(count)]
         async with watching(database_url) as connections:
             await asyncio.gather(*(user.live() for user in users))
-        assert 1 < max(connections) <= POOL
+        assert 1 < max(connections) <= POOL + 1  # one more keeps the leases
         assert server.failures() == ""
         some = random.Random(count).sample(users, 5)  # noqa: S311 -- no secret
         await asyncio.gather(*(one.intrude(other) for one, other in pairwise(some)))

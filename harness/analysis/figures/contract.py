@@ -33,6 +33,7 @@ _SHORT: Final = {
     "crons": "Crons",
     "lifecycle": "Lifecycle",
     "langgraph": "LangGraph",
+    "interference": "Others",
 }
 
 
