@@ -40,6 +40,8 @@ def columns(table: Table, n: int) -> Params:
             row |= {"multitask_strategy": "enqueue", "delay_us": 0}
         case "items":
             row |= {"namespace": list(NAMESPACE), "ttl_minutes": None}
+        case "threads":
+            row |= dict.fromkeys(("ttl_minutes", "ttl_strategy"))
         case "crons":
             row |= dict.fromkeys(("thread_id", "timezone", "end_time"))
             row |= {"on_run_completed": "delete", "enabled": True, "next_run_date": NEXT_RUN}
@@ -106,6 +108,7 @@ def change(table: Table, n: int) -> Params:
     same: dict[Table, tuple[str, ...]] = {
         "assistants": ("graph_id", "name", "name_folded", "description", "config", "context"),
         "crons": ("payload", "on_run_completed"),
+        "threads": ("ttl_minutes", "ttl_strategy"),
     }
     changed: Params = dict.fromkeys(same.get(table, ()))
     return {**changed, "metadata": text({**rows.change(n), "owner": OWNER})}
