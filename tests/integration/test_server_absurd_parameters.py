@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from itertools import zip_longest
-from typing import Final
+from typing import Any, Final
 from urllib.parse import quote
 from uuid import uuid4
 
@@ -74,7 +74,7 @@ async def asked(
     http: httpx.AsyncClient, route: Route, path: str, headers: dict[str, str] | None = None
 ) -> None:
     """Ask a route; a stream is left once its status is there."""
-    body = None if route.body is Nothing else {}
+    body: Any = None if route.body is Nothing else {}
     async with http.stream(route.method, path, headers=headers, json=body) as answer:
         assert answer.status_code < 500, (route.method, path[:120], await answer.aread())
         if answer.status_code >= 400:
