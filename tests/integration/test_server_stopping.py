@@ -185,7 +185,9 @@ async def test_what_was_answered_stays(pair: Pair, job: Job) -> None:
     assert await client.threads.get_state(job.thread_id) == state
     assert await client.threads.get_history(job.thread_id, limit=1_000) == history
     thread = await client.threads.get(job.thread_id)
-    assert (thread["status"], thread["values"]) == ("interrupted", state["values"])
+    # A step that was done, but whose checkpoint was not stored yet, leaves nothing next.
+    status = "interrupted" if state["next"] else "idle"
+    assert (thread["status"], thread["values"]) == (status, state["values"])
 
 
 @pytest.mark.invariant(52)
