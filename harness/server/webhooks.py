@@ -118,7 +118,7 @@ class Webhooks:
                 with attempt:
                     async with self._at_once:
                         await self._post(url, payload)
-        except (httpx.HTTPError, httpx.InvalidURL) as exc:
+        except Exception as exc:  # noqa: BLE001 -- whatever it is, it is noted under the run's name
             self._note(run_id, "failed", f"{type(exc).__name__}: {exc}")
         else:
             self._counter.labels("delivered").inc()
