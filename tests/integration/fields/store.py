@@ -25,9 +25,9 @@ async def items(client: Client) -> None:
     assert await refused(store.put_item(place, "k", {}, index=["a"])) == 422
     assert await refused(store.put_item(place, "k", {}, ttl=0)) == 422
     for key in ("renewed", "not"):
-        await put_for(client, place, key, 0.6)
+        await put_for(client, place, key, 2.4)
     for _ in range(3):
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(0.9)
         await store.get_item(place, "renewed", refresh_ttl=True)
         await store.get_item(place, "not", refresh_ttl=False)
     assert await store.get_item(place, "renewed") is not None
@@ -76,9 +76,9 @@ async def search_renews(client: Client) -> None:
     """What is found lives on, or does not."""
     renewed, not_so = [str(uuid4())], [str(uuid4())]
     for place in (renewed, not_so):
-        await put_for(client, place, "k", 0.6)
+        await put_for(client, place, "k", 2.4)
     for _ in range(3):
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(0.9)
         await client.store.search_items(renewed, refresh_ttl=True)
         await client.store.search_items(not_so, refresh_ttl=False)
     assert (await client.store.search_items(renewed))["items"]

@@ -90,7 +90,9 @@ def main() -> None:
     given = parser.parse_args()
     serve(
         ServerConfig.from_env(
-            port=given.port, deployment=given.config and Deployment.read(given.config)
+            port=given.port,
+            deployment=given.config and Deployment.read(given.config),
+            with_parent=True,
         ),
         DatabaseConfig.from_env(),
         routes=(*ROUTES, Route("POST", "/door", unlock, is_open=True)),
