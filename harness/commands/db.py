@@ -8,7 +8,6 @@ import rich.table
 import typer
 from rich.console import Console
 
-from harness.commands.check import check as check_rows
 from harness.commands.prune import keeping
 from harness.commands.prune import prune as shorten
 from harness.config import ProvisionConfig, redact
@@ -99,6 +98,8 @@ def check(
 
     Exit 1 if there are any, or if any are left after --repair. A server may run meanwhile.
     """
+    from harness.commands.check import check as check_rows  # noqa: PLC0415 -- takes a second
+
     config = ProvisionConfig.from_env()
     check_rows(config.url or named.url(name, config.home), repair=repair)
 

@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from math import ceil
 from typing import Any, Final
 
 from langchain_core.callbacks import AsyncCallbackHandler
@@ -28,25 +29,14 @@ _UNSEEN: Final = 1 / 8
 class _Write:
     """One call of the saver, and what it holds."""
 
-    def __init__(self, expected_bytes: int, inline_bytes: int) -> None:
-        self.size_bytes, self.inline_bytes = expected_bytes, inline_bytes
+    def __init__(self, expected_bytes: int, inline_bytes: int, changed: asyncio.Event) -> None:
+        self.size_bytes = expected_bytes
+        self._inline_bytes, self._changed = inline_bytes, changed
 
     def seen(self, size_bytes: int) -> None:
         """Take its size, once it is known."""
-        self.size_bytes = self.inline_bytes + size_bytes
-
-
-class _WriteOfTask(_Write):
-    """What a task wrote, which the next checkpoint holds too."""
-
-    def __init__(self, expected_bytes: int, ahead: dict[Place, int], place: Place) -> None:
-        super().__init__(expected_bytes, 0)
-        self._ahead, self._place = ahead, place
-
-    def seen(self, size_bytes: int) -> None:
-        super().seen(size_bytes)
-        if self._place in self._ahead:
-            self._ahead[self._place] += size_bytes
+        self.size_bytes = self._inline_bytes + size_bytes
+        self._changed.set()
 
 
 class Unwritten:
@@ -63,7 +53,8 @@ class Unwritten:
     def __init__(self, most: int, most_bytes: int) -> None:
         self._most, self._most_bytes = most, most_bytes
         self._calls: set[_Write] = set()
-        self._ahead: dict[Place, int] = {}
+        self._ahead: dict[Place, list[_Write]] = {}
+        """Checkpoints that wait, and what tasks wrote to them, which the next ones hold too."""
         self._stored: dict[str, str] = {}
         self._last_bytes = 0
         self._changed = asyncio.Event()
@@ -83,7 +74,8 @@ class Unwritten:
 
     def _is_too_much(self) -> bool:
         held = sum(call.size_bytes for call in self._calls)
-        held += sum(max(size_bytes, self._last_bytes) for size_bytes in self._ahead.values())
+        for writes in self._ahead.values():
+            held += max(sum(write.size_bytes for write in writes), self._last_bytes)
         return self.waiting > self._most or (
             held > self._most_bytes and self.waiting > _ROOM_FOR_ONE
         )
@@ -102,16 +94,16 @@ class Unwritten:
         """Count one call of the saver: of a checkpoint, or of a task's writes."""
         configurable = config["configurable"]
         namespace = configurable.get("checkpoint_ns", "")
-        expected_bytes = max(int(self._most_bytes * _UNSEEN), 1)
+        expected_bytes = ceil(self._most_bytes * _UNSEEN)
         if stored is None:
+            write = _Write(expected_bytes, 0, self._changed)
             refers_to = str(configurable.get("checkpoint_id", ""))
             if refers_to > self._stored.get(namespace, ""):
-                self._ahead.setdefault((namespace, refers_to), 0)
-            write: _Write = _WriteOfTask(expected_bytes, self._ahead, (namespace, refers_to))
+                self._ahead.setdefault((namespace, refers_to), []).append(write)
         else:
             values = stored["channel_values"].values()
             inline_bytes = sum(len(value) for value in values if isinstance(value, str))
-            write = _Write(expected_bytes, inline_bytes)
+            write = _Write(expected_bytes, inline_bytes, self._changed)
         self._calls.add(write)
         self.peak = max(self.peak, self.waiting)
         token = _write.set(write)

@@ -140,6 +140,18 @@ async def test_every_command_explains_itself(command: str, tmp_path: Path) -> No
     assert f"harness {command}" in ended.out.replace("-c ", "harness ")
 
 
+async def test_it_starts_at_once(tmp_path: Path) -> None:
+    """What takes seconds to import is imported by the command that needs it."""
+    source = (
+        "import harness.cli, sys; print({'langgraph', 'pandas', 'nbformat'} & set(sys.modules))"
+    )
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", source), cwd=tmp_path, stdout=asyncio.subprocess.PIPE
+    )
+    out, _ = await process.communicate()
+    assert out == b"set()\n"
+
+
 async def test_a_database_that_is_not_there_gets_one_line(tmp_path: Path) -> None:
     """It is the address that is wrong, and no promise that is broken."""
     ended = await harness(

@@ -1,13 +1,13 @@
 """A graph that is faster than its database: with `async`, it waits instead of piling up."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Callable
 from typing import Annotated, Any
 
 import pytest
 import pytest_asyncio
 from langgraph.graph import END, START, StateGraph
 from langgraph.types import Send
-from psycopg import AsyncConnection
 from typing_extensions import TypedDict
 
 from harness.agents import build_steps
@@ -22,20 +22,23 @@ pytestmark = pytest.mark.postgres
 STEPS = 60
 MOST = 6
 AT_ONCE = 3
-"""What a superstep adds between two looks: its write, its checkpoint, and those of its parent."""
-COUNT = "SELECT count(*) FROM checkpoints"
+"""What a superstep adds before the next one looks: a write, a checkpoint, and its storing."""
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def slow(database_url: str) -> AsyncIterator[PooledSaver]:
-    """A saver whose every round trip takes 10 ms."""
+async def proxy(database_url: str) -> AsyncIterator[Proxy]:
+    """What stands before the database; it has LangGraph's tables."""
     async with Database(DatabaseConfig(url=database_url), name="near") as near:
         await setup_langgraph(near)
-    async with (
-        Proxy(database_url) as proxy,
-        Database(DatabaseConfig(url=proxy.url, pool_max_size=4), name="slow") as database,
-    ):
-        proxy.delay_down_ms = 10
+    async with Proxy(database_url) as proxy:
+        yield proxy
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def slow(proxy: Proxy) -> AsyncIterator[PooledSaver]:
+    """A saver whose database answers when the proxy lets it."""
+    config = DatabaseConfig(url=proxy.url, pool_max_size=4)
+    async with Database(config, name="slow") as database:
         yield PooledSaver(database)
 
 
@@ -47,16 +50,10 @@ class Wide(TypedDict):
 
 
 def build_wide(saver: PooledSaver) -> Graph:
-    """Return a graph with a subgraph of several steps, reached by two branches a round."""
-    steps = build_steps()
-
-    async def branch(_: Wide) -> dict[str, Any]:
-        await steps.ainvoke({"steps": 2})
-        return {"done": [1]}
-
+    """Return a graph of two branches a round."""
     graph: Any = StateGraph(Wide)
     graph.add_node("turn", lambda state: {"rounds": state["rounds"] - 1})
-    graph.add_node("branch", branch)
+    graph.add_node("branch", lambda _: {"done": [1]})
     graph.add_edge(START, "turn")
     graph.add_conditional_edges(
         "turn", lambda state: [Send("branch", {})] * 2 if state["rounds"] else END
@@ -72,46 +69,66 @@ GRAPHS: dict[str, tuple[Any, dict[str, Any]]] = {
 }
 
 
-async def most_behind(saver: PooledSaver, url: str, name: str, unwritten: Unwritten | None) -> int:
-    """Run a graph, and return by how many supersteps its database was behind at most."""
+async def begun(saver: PooledSaver, proxy: Proxy, name: str, **config: Any) -> "Begun":
+    """Begin a run, and let its database answer nothing more after the first superstep."""
     build, given = GRAPHS[name]
-    thread = f"{name} {unwritten is None}"
-    config: Any = {"configurable": {"thread_id": thread}, "recursion_limit": 10 * STEPS}
-    behind = 0
-    async with await AsyncConnection.connect(url, autocommit=True) as connection:
+    run = Begun(build(saver), given, {"configurable": {"thread_id": name}, **config}, proxy)
+    await run.first.wait()
+    return run
 
-        async def look(supersteps: int) -> None:
-            nonlocal behind
-            query = COUNT + " WHERE thread_id = %s AND checkpoint_ns = ''"
-            cursor = await connection.execute(query.encode(), (thread,))
-            [(stored,)] = await cursor.fetchall()
-            behind = max(behind, supersteps - stored)
 
-        if unwritten is not None:
-            config["callbacks"] = [WaitsForRoom(unwritten)]
-        supersteps = 0
-        async for _values in build(saver).astream(
-            given, config, stream_mode="values", durability="async"
-        ):
-            supersteps += 1
-            await look(supersteps)
-    return behind
+class Begun:
+    """A run in a task of its own, whose supersteps are counted."""
+
+    def __init__(self, graph: Graph, given: Any, config: Any, proxy: Proxy) -> None:
+        self.supersteps = 0
+        self.first = asyncio.Event()
+        self._proxy = proxy
+        self.done = asyncio.create_task(self._run(graph, given, config))
+
+    async def _run(self, graph: Graph, given: Any, config: Any) -> None:
+        config["recursion_limit"] = 10 * STEPS
+        async for _ in graph.astream(given, config, stream_mode="updates", durability="async"):
+            if not self.supersteps:
+                self._proxy.stall()
+            self.supersteps += 1
+            self.first.set()
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    """Let the run go on until that holds."""
+    for _ in range(1_000_000):
+        if holds():
+            return
+        await asyncio.sleep(0)
+    raise AssertionError("it never came to that")
 
 
 @pytest.mark.parametrize("name", GRAPHS)
-async def test_a_run_waits_for_its_database(
-    slow: PooledSaver, database_url: str, name: str
-) -> None:
-    """However fast the graph is, no more than so many supersteps wait to be stored."""
+async def test_a_run_waits_for_its_database(slow: PooledSaver, proxy: Proxy, name: str) -> None:
+    """While the database does not answer, no more than so much waits to be stored; then it ends."""
     unwritten = Unwritten(MOST, 2**30)
     with unwritten.counting():
-        assert await most_behind(slow, database_url, name, unwritten) <= MOST + AT_ONCE
-    assert MOST < unwritten.peak <= MOST + 2 * AT_ONCE
+        run = await begun(slow, proxy, name, callbacks=[WaitsForRoom(unwritten)])
+        await until(lambda: unwritten.waiting > MOST)
+        for _ in range(1_000):  # it would go on, if it did not wait
+            await asyncio.sleep(0)
+        assert not run.done.done()
+        assert run.supersteps <= 2 * MOST
+        proxy.flow()
+        await run.done
+    assert run.supersteps > 2 * MOST
+    assert unwritten.peak <= MOST + 2 * AT_ONCE
+    assert unwritten.waiting <= AT_ONCE
 
 
-async def test_without_room_it_is_far_behind(slow: PooledSaver, database_url: str) -> None:
-    """The same graph that does not wait leaves its database far behind: the test can tell."""
-    assert await most_behind(slow, database_url, "steps", None) > 2 * MOST
+async def test_without_room_all_of_it_waits(slow: PooledSaver, proxy: Proxy) -> None:
+    """The same graph that does not wait goes on to its end meanwhile: the test can tell."""
+    run = await begun(slow, proxy, "steps")
+    await until(lambda: run.supersteps > STEPS)
+    assert not run.done.done()
+    proxy.flow()
+    await run.done
 
 
 async def test_large_states_wait_sooner(slow: PooledSaver) -> None:
