@@ -33,6 +33,7 @@ Hook = Callable[[int, bytes], Any]
 _EXACT: Final = _option & ~ormsgpack.OPT_REPLACE_SURROGATES
 _MESSAGES: Final = Reviver(allowed_objects="messages")
 _SURROGATES: Final = ["utf-8", "surrogatepass"]
+_SETS: Final = (["builtins", "set"], ["builtins", "frozenset"])
 _PYDANTIC: Final = {EXT_PYDANTIC_V1: "construct", EXT_PYDANTIC_V2: "model_construct"}
 
 
@@ -51,7 +52,8 @@ class Serializer(JsonPlusSerializer):
 
     Texts with lone surrogates and integers beyond 64 bits round-trip, also within lists, dicts and
     Pydantic models (LangGraph's makes `?` of the former and refuses the latter, as still happens
-    within other objects and in keys). Subclasses of `float`, such as numpy's, are stored as floats.
+    within other objects and in keys), and sets of tuples (LangGraph's reads lists). Subclasses of
+    `float`, such as numpy's, are stored as floats.
 
     A strict one revives nothing but what LangGraph deems safe and what is registered. Registered
     are the classes of `allow`, and those of the schema of each graph that is compiled with the
@@ -228,10 +230,12 @@ class Serializer(JsonPlusSerializer):
 
     def _revive_any(self, code: int, data: bytes) -> Any:
         """Return an object as LangGraph's own serializer does, but for our scalars."""
-        if code == EXT_CONSTRUCTOR_POS_ARGS:
+        if code in (EXT_CONSTRUCTOR_POS_ARGS, EXT_CONSTRUCTOR_SINGLE_ARG):
             parts = _unpacked(data, self._revive_any)
             if _is_scalar(parts):
                 return _scalar(parts)
+            if parts[:2] in _SETS:
+                return _set(parts[1], parts[2])
         return self._library_hook(code, data)
 
 
@@ -266,6 +270,15 @@ def _scalar(parts: Any) -> str | int:
     return str(encoded, *how)
 
 
+def _set(name: str, members: list[Any]) -> Any:
+    """Return a set: msgpack has no tuples, and a list in a set was one."""
+    return (set if name == "set" else frozenset)(map(_hashable, members))
+
+
+def _hashable(value: Any) -> Any:
+    return tuple(map(_hashable, value)) if isinstance(value, list) else value
+
+
 def _unpacked(packed: bytes, hook: Hook) -> Any:
     """Unpack; what the hook raises is raised, which ormsgpack makes a bare ValueError of."""
     raised: list[Exception] = []
@@ -289,7 +302,7 @@ def _made(found: Any, code: int, parts: Any) -> Any:
     """Return an object of a class, of one of LangGraph's forms."""
     given = parts[2]
     if code == EXT_CONSTRUCTOR_SINGLE_ARG:
-        return found(given)
+        return _set(parts[1], given) if parts[:2] in _SETS else found(given)
     if code == EXT_CONSTRUCTOR_POS_ARGS:
         is_send = tuple(parts[:2]) == ("langgraph.types", "Send")
         return _send_from_args(given) if is_send else found(*given)

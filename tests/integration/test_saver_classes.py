@@ -94,6 +94,7 @@ class State(TypedDict, total=False):
     deep: Deep
     secret: SecretStr
     queue: deque[int]
+    pairs: set[tuple[int, tuple[str, ...]]]
     messages: Annotated[list[AnyMessage], add_messages]
     documents: list[Document]
     array: Any
@@ -115,6 +116,7 @@ VALUES: Final[State] = {
     "deep": {"decimal": Decimal("1.5")},
     "secret": SecretStr("s"),
     "queue": deque([1]),
+    "pairs": {(1, ("a", "b")), (2, ())},
     "messages": [HumanMessage("a", id="1"), AIMessage("b", id="2")],
     "documents": [Document("text")],
 }

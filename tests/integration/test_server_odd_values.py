@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from harness.server.execution.execution import MAX_ATTEMPTS
 from tests.integration.served.odd import ERRORS, VALUE_PLACES, VALUES
 from tests.integration.serving import Serving
 
@@ -23,6 +24,8 @@ MODES: Final = (
     *("tasks", "checkpoints", "debug", "events"),
 )
 ERROR_PLACES: Final = ("error", "error of a task", "error of a thread")
+PASSING: Final = ("DatabaseUnavailable", "Overloaded")
+"""What storage tells a node while the database is away: another attempt goes on from there."""
 LARGE: Final = "17 MiB"
 CASES: Final[list[Case]] = [
     *(
@@ -87,13 +90,14 @@ async def ended(
     runs = f"/threads/{thread_id}/runs"
     made = (await http.post(runs, json=asked)).json()
     answer = await http.get(f"{runs}/{made['run_id']}/join")
-    assert answer.status_code == 200 or unreadable(answer), case
+    assert answer.status_code == 200 or unreadable(answer), (case, answer.text[:300])
     answer.json()
     run = (await http.get(f"{runs}/{made['run_id']}")).json()
     thread = (await http.get(f"/threads/{thread_id}")).json()
     assert run["status"] in ("success", "error"), case
     assert thread["status"] in ("idle", "interrupted", "error"), case
-    assert (run["attempt"], log.read_text()) == (1, "x"), case
+    executed = MAX_ATTEMPTS if place in ERROR_PLACES and name in PASSING else 1
+    assert (log.read_text(), run["attempt"] > 1) == ("x" * executed, executed > 1), case
     return thread_id
 
 
@@ -104,6 +108,7 @@ async def readable(http: httpx.AsyncClient, thread_id: str) -> None:
     listed = await http.get(f"{thread}/history")
     if unreadable(listed):
         return
+    assert listed.status_code == 200, listed.text[:300]
     history = listed.json()
     for method, path, body in (
         ("GET", f"{thread}/state", None),

@@ -41,6 +41,8 @@ async def read_state(graph: Graph, config: RunnableConfig, *, subgraphs: bool = 
     """
     try:
         return Reading(snapshot=await graph.aget_state(config, subgraphs=subgraphs))
+    except Unreadable as exc:
+        raise _unreadable(exc, config) from exc
     except (HarnessError, CancelledError):
         raise
     except BaseException as exc:  # noqa: BLE001 -- whatever user code raises
@@ -63,6 +65,8 @@ async def read_history(
     try:
         found = graph.aget_state_history(config, limit=limit, **which)
         return [Reading(snapshot=snapshot) async for snapshot in found]
+    except Unreadable as exc:
+        raise _unreadable(exc, config) from exc
     except (HarnessError, CancelledError):
         raise
     except BaseException:  # noqa: BLE001 -- whatever user code raises: one by one, to see where
@@ -84,7 +88,7 @@ async def stored_at(saver: Saver, config: RunnableConfig) -> CheckpointTuple | N
 
 def _unreadable(exc: Exception, config: RunnableConfig) -> Exception:
     """Return what to raise for an error of a saver: its serializer's are told as ours."""
-    if isinstance(exc, HarnessError | psycopg.Error):
+    if isinstance(exc, HarnessError | psycopg.Error) and not isinstance(exc, Unreadable):
         return exc
     thread_id = config["configurable"]["thread_id"]
     return Unreadable(f"thread {thread_id} cannot be read: {error_text(error_of(exc))}")
