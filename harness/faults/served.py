@@ -123,16 +123,7 @@ class Served:
             ServerEnded: It ended before it was ready; the message says what it said.
             ServerSilent: It was not ready in time.
         """
-        self._process = process = await asyncio.create_subprocess_exec(
-            *self._command,
-            *("--port", str(self._port)),
-            *self._arguments,
-            env=self._environ,
-            stdin=asyncio.subprocess.PIPE,  # it ends when this process no longer holds it
-            stdout=asyncio.subprocess.PIPE,
-            stderr=self._log,
-            start_new_session=True,  # Ctrl-C in the terminal is for the parent
-        )
+        self._process = process = await self._spawn("--port", str(self._port), *self._arguments)
         try:
             async with asyncio.timeout(self._within_s):
                 self.announced = await self._announcement(process)
@@ -194,6 +185,17 @@ class Served:
         client = httpx.AsyncClient(base_url=self.url, timeout=120, headers=_headers(token))
         self._clients.append(client)
         return client
+
+    async def _spawn(self, *arguments: str) -> asyncio.subprocess.Process:
+        return await asyncio.create_subprocess_exec(
+            *self._command,
+            *arguments,
+            env=self._environ,
+            stdin=asyncio.subprocess.PIPE,  # it ends when this process no longer holds it
+            stdout=asyncio.subprocess.PIPE,
+            stderr=self._log,
+            start_new_session=True,  # Ctrl-C in the terminal is for the parent
+        )
 
     async def _announcement(self, process: asyncio.subprocess.Process) -> str:
         assert process.stdout is not None  # noqa: S101 -- a pipe was asked for

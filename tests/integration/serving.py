@@ -2,17 +2,38 @@
 
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
 
-from harness.faults.served import Served
+from harness.faults.served import SERVE, Served
+from tests.integration.forked.process import Forked
 
+_READ_EARLY: Final = {"HARNESS_MSGPACK_ALLOW", "LANGGRAPH_AES_KEY", "LANGGRAPH_STRICT_MSGPACK"}
+"""Variables that decide how libraries are imported."""
 GRAPHS: Final = Path(__file__).parent / "served" / "langgraph.json"
 
 
-class Serving(Served):
+class ForkedServed(Served):
+    """A server that is forked from a process that has imported what it needs.
+
+    It is started anew if its settings decide how libraries are imported.
+    """
+
+    main = "harness.cli:main"
+    """What is called."""
+    words: Sequence[str] = SERVE[3:]
+    """With which arguments before its own."""
+
+    async def _spawn(self, *arguments: str) -> Any:
+        if _READ_EARLY & self._environ.keys():
+            return await super()._spawn(*arguments)
+        given = (*self.words, *arguments)
+        return await Forked.start(self.main, given, self._environ, self._log.fileno())
+
+
+class Serving(ForkedServed):
     """A running server of the graphs of `served/`; what it logged is shown when it is left.
 
     Args:

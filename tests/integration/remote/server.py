@@ -97,7 +97,3 @@ def main() -> None:
         DatabaseConfig.from_env(),
         routes=(*ROUTES, Route("POST", "/door", unlock, is_open=True)),
     )
-
-
-if __name__ == "__main__":
-    main()

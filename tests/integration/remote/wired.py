@@ -1,22 +1,25 @@
 """A storage that is asked over the wire, with a back door for what no caller of the API can do."""
 
 import contextlib
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, cast
 
-from harness.faults.served import Served
 from harness.models import SYSTEM
 from harness.storage.extensions import FullStorage
 from harness.storage.remote import RemoteStorage
 from tests.integration import owners
 from tests.integration.remote.door import Door, opened
+from tests.integration.serving import ForkedServed
 
-_SERVER: Final = (sys.executable, str(Path(__file__).with_name("server.py")))
 _GRAPHS: Final = Path(__file__).with_name("langgraph.json")
 _SETTINGS: Final = {**owners.SETTINGS, "HARNESS_CONCURRENCY": "0"}
+
+
+class _Server(ForkedServed):
+    main = "tests.integration.remote.server:main"
+    words = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +45,7 @@ async def wired(database_url: str | None) -> AsyncIterator[Wired]:
         database_url: What it stores in; None: memory.
     """
     async with (
-        Served(database_url, graphs=_GRAPHS, settings=_SETTINGS, command=_SERVER) as server,
+        _Server(database_url, graphs=_GRAPHS, settings=_SETTINGS) as server,
         RemoteStorage(server.url, _headers) as remote,
         opened(server.http()) as door,
     ):
