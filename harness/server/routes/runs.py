@@ -208,11 +208,10 @@ async def cancel_many(call: Call[CancelManyBody, CancelManyQuery]) -> Reply:
             await runs.get(body.thread_id, run_id, owner=call.owner) for run_id in body.run_ids
         ]
     elif body.status is not None:
-        statuses: tuple[RunStatus, ...] = ("running", "pending")
-        if body.status != "all":
-            statuses = (body.status,)
-        for status in statuses:
-            found += await starting.all_of(call.services, body.thread_id, status, call.owner)
+        if body.status == "all":
+            found += await starting.active_of(runs, body.thread_id, owner=call.owner)
+        else:
+            found += await starting.all_of(runs, body.thread_id, body.status, owner=call.owner)
     else:
         raise HttpError(422, "name runs by thread_id and run_ids, or by status")
     for run in found:

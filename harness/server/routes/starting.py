@@ -19,6 +19,7 @@ from harness.server.sse import HEARTBEAT, events_text
 from harness.server.streams import Slot
 from harness.server.users import ANYBODY, User
 from harness.storage.checks import MAX_LIMIT
+from harness.storage.extensions import FullRuns
 from harness.storage.resources.ownership import new_id
 
 KEEP_ALIVE: Final = "\n"
@@ -141,13 +142,25 @@ def _arguments(
     return asked
 
 
+async def active_of(runs: FullRuns, thread_id: str | None, *, owner: str) -> list[Run]:
+    """Return all pending and running runs, of a thread or of all of the owner's.
+
+    What is claimed meanwhile is found as pending at first, and what is handed back at last.
+    """
+    found: dict[str, Run] = {}
+    statuses: tuple[RunStatus, ...] = ("pending", "running", "pending")
+    for status in statuses:
+        found |= {run.run_id: run for run in await all_of(runs, thread_id, status, owner=owner)}
+    return list(found.values())
+
+
 async def all_of(
-    services: Services, thread_id: str | None, status: RunStatus, owner: str
+    runs: FullRuns, thread_id: str | None, status: RunStatus, *, owner: str
 ) -> list[Run]:
     """Return all runs of a status, of a thread or of all of the owner's."""
     found: list[Run] = []
     while len(found) % MAX_LIMIT == 0:
-        page = await services.storage.runs.search(
+        page = await runs.search(
             thread_id=thread_id, status=status, limit=MAX_LIMIT, offset=len(found), owner=owner
         )
         if not page:
@@ -297,17 +310,15 @@ async def _take_turn(services: Services, run: Run, *, owner: str) -> None:
 
 async def _give_way(services: Services, run: Run, *, rollback: bool, owner: str) -> None:
     """Stop what was to run on the thread before this run."""
-    statuses: tuple[RunStatus, ...] = ("running", "pending")
-    for status in statuses:
-        for other in await all_of(services, run.thread_id, status, owner):
-            if (other.created_at, other.run_id) >= (run.created_at, run.run_id):
-                continue
-            try:
-                await services.executor.stopper.cancel(
-                    other, rollback=rollback, wait=False, owner=owner
-                )
-            except NotFound:
-                continue  # it has ended by itself
+    for other in await active_of(services.storage.runs, run.thread_id, owner=owner):
+        if (other.created_at, other.run_id) >= (run.created_at, run.run_id):
+            continue
+        try:
+            await services.executor.stopper.cancel(
+                other, rollback=rollback, wait=False, owner=owner
+            )
+        except NotFound:
+            continue  # it has ended by itself
 
 
 def _leaving(call: Call[Any, Any], run: Run) -> Callable[[], None]:
