@@ -13,7 +13,7 @@ from harness.measure.benchmarking import Sizes
 from harness.measure.neighbours import Tokens, Victim, hostile
 from harness.provision import PostgresServer
 
-pytestmark = pytest.mark.postgres
+pytestmark = [pytest.mark.postgres, pytest.mark.slow]
 
 HOSTILE = (0, 5)
 

@@ -14,7 +14,7 @@ from harness.measure.server_records import WAYS as ASKED
 from harness.measure.server_records import Way
 from harness.provision import PostgresServer
 
-pytestmark = pytest.mark.postgres
+pytestmark = [pytest.mark.postgres, pytest.mark.slow]
 
 STORES = ("memory", "postgres")
 CREATORS = [

@@ -42,6 +42,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="run tests marked `slow` too; those of files named on the command line always run",
     )
+    parser.addoption(
+        "--slow-sample",
+        type=int,
+        metavar="N",
+        help="run every Nth of the tests marked `slow` too, the same ones each time",
+    )
     group = parser.getgroup("soak", "soak and fuzz of the agent server")
     group.addoption("--soak-s", type=float, default=20, help="seconds of soak (default: 20)")
     group.addoption("--fuzz", type=int, default=2_000, help="malformed requests (default: 2000)")
@@ -65,8 +71,14 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what is slow, unless it was asked for."""
-    slow = [] if config.option.slow else [one for one in items if one.get_closest_marker("slow")]
+    """Leave out what is slow, unless it was asked for: benchmarks are, if nothing else is."""
+    if config.option.slow or config.getoption("benchmark_only", False):
+        return
+    slow = [one for one in items if one.get_closest_marker("slow")]
+    every = config.option.slow_sample
+    if every:
+        sample = sorted(slow, key=lambda one: one.nodeid)[::every]
+        slow = [one for one in slow if one not in sample]
     if slow:
         config.hook.pytest_deselected(items=slow)
         items[:] = [one for one in items if one not in set(slow)]

@@ -187,6 +187,7 @@ async def test_two_runs_in_one_folder_do_not_meet(tmp_path: Path) -> None:
     assert left_running(tmp_path) == []
 
 
+@pytest.mark.slow
 async def test_a_broken_promise_is_named_and_is_exit_status_1(tmp_path: Path) -> None:
     """A memory backend that deletes no thread is caught under the promise that it breaks."""
     (tmp_path / "sitecustomize.py").write_text(
@@ -207,6 +208,7 @@ async def test_a_broken_promise_is_named_and_is_exit_status_1(tmp_path: Path) ->
     assert "38" in headline
 
 
+@pytest.mark.slow
 @pytest.mark.postgres
 async def test_ctrl_c_in_the_contract_keeps_the_outcomes_so_far(tmp_path: Path) -> None:
     """SIGINT to `run`: what was asked is kept and marked as unfinished; every process is gone."""
@@ -241,6 +243,7 @@ async def test_being_terminated_in_a_measurement_keeps_the_samples_so_far(tmp_pa
     assert left_running(tmp_path) == []
 
 
+@pytest.mark.slow
 async def test_ctrl_c_in_the_notebooks_keeps_the_results(tmp_path: Path) -> None:
     """Kernels are ended and no notebook is said to have failed; what was measured is kept."""
     process = await start("run", "--quick", "--backend=memory", "--only=timings,pool", cwd=tmp_path)
@@ -257,6 +260,7 @@ async def test_ctrl_c_in_the_notebooks_keeps_the_results(tmp_path: Path) -> None
     assert left_running(tmp_path) == []
 
 
+@pytest.mark.slow
 async def test_notebook_opens_jupyterlab_on_the_notebooks(tmp_path: Path) -> None:
     """Arguments go through to JupyterLab; asked for its version it tells it and ends."""
     ended = await harness("notebook", "--version", cwd=tmp_path)

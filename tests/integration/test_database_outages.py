@@ -121,6 +121,7 @@ class TestRecovery:
                 seconds.append(perf_counter() - began)
         assert statistics.median(seconds) < PATIENCE_S
 
+    @pytest.mark.slow
     async def test_callers_outwait_a_long_outage(self, own_postgres_server: PostgresServer) -> None:
         """A read that began while the server was down ends soon after it is back."""
         async with Database(DatabaseConfig(url=own_postgres_server.url)) as database:

@@ -37,6 +37,7 @@ def check(results: Results) -> None:
         assert cell.executed_again == cell.seen - cell.stored, cell
 
 
+@pytest.mark.slow
 @pytest.mark.invariant(49)
 async def test_sync_loses_nothing_acknowledged(postgres_server: PostgresServer) -> None:
     """At each of 20 supersteps: every state that was given is stored, and only the next redone."""
@@ -49,6 +50,7 @@ async def test_sync_loses_nothing_acknowledged(postgres_server: PostgresServer) 
         assert cell.seen <= cell.died_at + 1, "it ran on after a superstep that was not stored"
 
 
+@pytest.mark.slow
 async def test_the_others_lose_what_they_may(postgres_server: PostgresServer) -> None:
     """Control: `async` and `exit` run on and lose; what they lose is done again, once and all."""
     some = DurabilityPlan(deaths=(1, 10, STEPS), durabilities=("async", "exit"))

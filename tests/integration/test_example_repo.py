@@ -24,6 +24,7 @@ def run_example(folder: Path, *arguments: str) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_contract_of_another_storage(tmp_path: Path) -> None:
     """A storage, a server's URL, a LangGraph store and a checkpointer of its own go through."""
     output = run_example(tmp_path, "-m", "not postgres", "-v")
@@ -63,6 +64,7 @@ def test_failing_contract_shows_values(tmp_path: Path) -> None:
     assert "{'lost': True} ==" in done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.postgres
 def test_postgres_fixtures(tmp_path: Path, postgres_available: bool) -> None:
     """The Postgres fixtures work there too, and mark the tests that use them."""

@@ -33,6 +33,7 @@ def plan_of(growth: GrowthPlan) -> Plan:
     return replace(QUICK, agents=replace(AGENTS_QUICK, growth=growth))
 
 
+@pytest.mark.slow
 async def test_growth(postgres_server: PostgresServer, tmp_path: Path) -> None:
     """Every kind of thread is weighed, read and pruned; bytes grow; the results can be loaded."""
     told: list[tuple[int, int]] = []

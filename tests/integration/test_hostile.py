@@ -297,3 +297,14 @@ class TestBrokenRequests:
         async with Serving() as server:
             await spoken(server, chunk)
             assert (await server.http().get("/ok")).status_code == 200
+
+    @pytest.mark.xfail(
+        strict=True,
+        raises=httpx.ReadTimeout,
+        reason="Robyn 0.88 leaves the body unread, and nothing more is answered",
+    )
+    async def test_after_a_method_that_nobody_knows(self, server: Serving) -> None:
+        """What follows on the same connection is answered."""
+        async with httpx.AsyncClient(base_url=server.url, timeout=2) as http:
+            assert (await http.request("BREW", "/threads", content=b"{}")).status_code == 405
+            assert (await http.get("/ok")).status_code == 200

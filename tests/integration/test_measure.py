@@ -46,6 +46,7 @@ MINIMAL = replace(TINY, resources=("threads",), single_rows=False, listed=None, 
 TABLES: tuple[Table, ...] = (*RESOURCES, "states")
 
 
+@pytest.mark.slow
 async def test_timings(postgres_server: PostgresServer, tmp_path: Path) -> None:
     """Every workload is measured on both backends beside its floor, paired, and can be loaded."""
     told: list[tuple[int, int]] = []

@@ -97,6 +97,7 @@ class TestManyProcesses:
 
         await asyncio.gather(*map(tell_one, processes))
 
+    @pytest.mark.slow
     @pytest.mark.invariant(40)
     async def test_eight_processes_boot_at_once_on_an_empty_database(
         self,

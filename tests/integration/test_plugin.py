@@ -70,6 +70,7 @@ def test_not_postgres_asks_for_no_server(repo: Path) -> None:
     assert "SERVER: None" in done.stdout
 
 
+@pytest.mark.slow
 def test_benchmarks_of_memory_ask_for_no_server() -> None:
     """They choose their fixtures as they run, out of sight of marks, and still need no server."""
     arguments = ("-q", "-m", "not postgres", "--require-postgres", "-p", "pytest_benchmark.plugin")

@@ -48,6 +48,7 @@ def test_programs_on_memory() -> None:
         on_every_program(lambda program: runner.run(fresh(program)))
 
 
+@pytest.mark.slow
 @PROMISES
 @pytest.mark.hypothesis
 @pytest.mark.timeout(3_600)

@@ -75,6 +75,7 @@ class Conversation:
         )
 
 
+@pytest.mark.slow
 @pytest.mark.postgres
 @pytest.mark.survival
 @pytest.mark.invariant(1)

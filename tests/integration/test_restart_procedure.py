@@ -41,6 +41,8 @@ ENDS: Final = {
     "SIGTERM in mid-run": End(signal.SIGTERM, in_mid_run=True),
     "SIGKILL in mid-run": End(signal.SIGKILL, in_mid_run=True),
 }
+OFTEN: Final = ("Ctrl-C", "SIGKILL in mid-run")
+"""How a person and a crash end it; the others are slow tests."""
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
@@ -58,7 +60,13 @@ async def lasting(url: str) -> AsyncIterator[Serving]:
 
 
 @pytest.mark.postgres
-@pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
+@pytest.mark.parametrize(
+    "end",
+    [
+        pytest.param(end, id=name, marks=() if name in OFTEN else pytest.mark.slow)
+        for name, end in ENDS.items()
+    ],
+)
 @pytest.mark.invariant(1, 2, 3, 4, 8, 25, 28, 30, 49)
 async def test_on_postgres_all_is_as_it_was(lasting: Serving, url: str, end: End) -> None:
     """What was stored is there, to the last id; the agents remember; what ran goes on."""

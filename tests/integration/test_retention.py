@@ -283,6 +283,7 @@ async def test_whatever_the_tree_what_stays_is_whole(
         assert len(left) == min(keep, len(before))
 
 
+@pytest.mark.slow
 @pytest.mark.postgres
 async def test_the_command_says_what_it_freed(database: Database, database_url: str) -> None:
     """`harness db prune` prunes DATABASE_URL, a dry run only says so, and nonsense is one line."""

@@ -29,7 +29,7 @@ from tests.integration.serving import Serving
 pytest_plugins = ("tests.integration.serving_fixtures",)
 SETTINGS = owners.SETTINGS
 
-EXAMPLES: Final = max(settings().max_examples // 10, 1)
+EXAMPLES: Final = max(settings().max_examples // 20, 1)
 """Requests of each kind that are sent to each route."""
 MARK: Final = "only-bob-knows-this"
 YEARLY: Final = "0 4 1 1 *"

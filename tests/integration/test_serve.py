@@ -102,6 +102,7 @@ class TestItEnds:
             await server.end()
             assert "Traceback" not in server.log()
 
+    @pytest.mark.slow
     async def test_while_it_still_waits_for_its_database(self) -> None:
         """It does not wait for an answer that never comes."""
         asked = asyncio.Event()

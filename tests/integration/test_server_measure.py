@@ -35,6 +35,7 @@ def tiny(**sizes: object) -> Plan:
     return replace(QUICK, server=replace(TINY, **sizes))  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 @pytest.mark.postgres
 async def test_every_cell_is_measured(postgres_server: PostgresServer, tmp_path: Path) -> None:
     """Creates and turns of both servers stand beside their floors, in pairs; all is loadable."""
@@ -82,6 +83,7 @@ async def test_every_cell_is_measured(postgres_server: PostgresServer, tmp_path:
     assert under_load.waiting >= 0
 
 
+@pytest.mark.slow
 async def test_memory_needs_no_database_and_an_interruption_keeps_whole_rounds() -> None:
     """A cancelled measurement returns what it had; the servers that it started are gone."""
     task = asyncio.current_task()

@@ -124,6 +124,7 @@ class TestWithoutDatabase:
             assert (await http.get("/info")).json()["persistence"] == "memory"
             assert "hunter2" not in server.log() + answer.text
 
+    @pytest.mark.slow
     @pytest.mark.postgres
     @pytest.mark.invariant(41)
     async def test_down_later(self, own_postgres_server: PostgresServer) -> None:

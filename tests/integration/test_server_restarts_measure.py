@@ -10,6 +10,7 @@ from harness.measure.server_restarts import measure_server_restarts
 from harness.provision import PostgresServer
 
 
+@pytest.mark.slow
 @pytest.mark.postgres
 async def test_what_a_restart_takes(postgres_server: PostgresServer, tmp_path: Path) -> None:
     """Postgres has the run go on, and memory forgets it; each moment comes after the one before."""

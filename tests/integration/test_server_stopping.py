@@ -207,6 +207,7 @@ async def test_a_rolled_back_run_leaves_nothing(pair: Pair, job: Job) -> None:
     assert job.run_id not in {run["run_id"] for run in await client.runs.list(job.thread_id)}
 
 
+@pytest.mark.slow
 @pytest.mark.invariant(26, 52)
 async def test_code_that_will_not_stop(pair: Pair, job: Job) -> None:
     """Its run is ended without it, in bounded time; it keeps its place, and the log says so."""

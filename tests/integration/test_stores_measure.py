@@ -38,6 +38,7 @@ PLAN = replace(
 )
 
 
+@pytest.mark.slow
 async def test_stores(postgres_server: PostgresServer, tmp_path: Path) -> None:
     """All four are asked everything, timed side by side and disturbed; all of it can be loaded."""
     told: list[tuple[int, int]] = []
@@ -78,6 +79,7 @@ async def test_stores(postgres_server: PostgresServer, tmp_path: Path) -> None:
         assert len(mix.slow_ms) == (mix.disturbance == "slow search")
 
 
+@pytest.mark.slow
 async def test_stores_in_memory_need_no_server() -> None:
     """Without a server the two in memory are asked and measured, and nothing else."""
     results = await measure_stores(None, PLAN)

@@ -33,6 +33,7 @@ def plan_of(**sizes: Any) -> Plan:
     return replace(QUICK, agents=replace(AGENTS_QUICK, streaming=tiny))
 
 
+@pytest.mark.slow
 @pytest.mark.postgres
 async def test_every_cell_is_measured(postgres_server: PostgresServer, tmp_path: Path) -> None:
     """Both savers near and far, and near also memory and none; paired, whole, and loadable."""

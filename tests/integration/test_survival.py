@@ -163,6 +163,7 @@ async def test_a_new_process_finds_what_a_killed_one_was_told(
     assert report.unknown > 0, str(report)
 
 
+@pytest.mark.slow
 async def test_severed_writers_go_on(victim: Postgres, tmp_path: Path) -> None:
     """Every connection is terminated, again and again: nothing lost, nothing half, all go on."""
     path = tmp_path / "ledger"

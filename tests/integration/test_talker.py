@@ -49,6 +49,7 @@ async def test_it_never_falls_back_to_memory() -> None:
     assert "secret" not in str(caught.value)
 
 
+@pytest.mark.slow
 async def test_it_ends_with_its_parent() -> None:
     """A parent that is killed in mid-run leaves no process behind."""
     source = """

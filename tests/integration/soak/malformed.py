@@ -55,6 +55,8 @@ ODD_VALUES: tuple[Any, ...] = (
     [0] * 2_000,
 )
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "TRACE", "BREW")
+UNKNOWN = ("BREW",)
+"""Robyn answers these itself and leaves their bodies unread: nothing follows on the connection."""
 ENDLESS = "/threads/{thread_id}/stream"
 
 
@@ -89,7 +91,10 @@ class Malformed:
         if query:
             path += "?" + "&".join(f"{name}={value}" for name, value in query.items())
         method = route.method if chance() < 0.9 else self._random.choice(METHODS)
-        return {"method": method, "url": path, "headers": self._headers(), **self._body(route)}
+        headers = self._headers()
+        if method in UNKNOWN:
+            headers["Connection"] = "close"
+        return {"method": method, "url": path, "headers": headers, **self._body(route)}
 
     def _parameter(self, name: str) -> str:
         if name in self._known and self._random.random() < 0.6:
