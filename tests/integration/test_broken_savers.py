@@ -1,23 +1,15 @@
 """The checkpointer contract can fail: every saver with a fault is caught, each test catches one."""
 
-import asyncio
-import json
-import os
-import sys
 from collections.abc import Callable
-from contextlib import ExitStack
-from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
-from harness.config import without_pytest
-from harness.provision.locks import locked
+from tests.integration.broken.meeting import met
 from tests.integration.savers.broken.sound import Sound
 from tests.integration.savers.broken.suite import FAULTS
 from tests.integration.savers.official import OFFICIAL
 
-ROOT = Path(__file__).parents[2]
 Failed = dict[tuple[str, str], bool]
 """For each fault and test, by names, whether the test failed."""
 
@@ -25,43 +17,11 @@ Failed = dict[tuple[str, str], bool]
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def failed(tmp_path_factory: pytest.TempPathFactory) -> Failed:
     """Run the contract over all broken savers, once, however many workers need it."""
-    folder = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        folder = folder.parent  # the workers' common folder
-    path = folder / "savers.json"
-    with await asyncio.to_thread(_hold, folder / "savers.lock"):
-        if not path.exists():
-            await _meet(path)
-    met: Failed = {}
-    for one in json.loads(path.read_text()):
+    found: Failed = {}
+    for one in await met(tmp_path_factory, "savers", "tests/integration/savers/broken/suite.py"):
         key = one["fault"], one["test"].partition("::")[2].partition("[")[0]
-        met[key] = met.get(key, False) or one["failed"]
-    return met
-
-
-def _hold(path: Path) -> ExitStack:
-    stack = ExitStack()
-    stack.enter_context(locked(path, wait_s=280))
-    return stack
-
-
-async def _meet(path: Path) -> None:
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "pytest", "tests/integration/savers/broken/suite.py"),
-        *("-p", "tests.integration.broken.report", f"--met={path}"),
-        *("-p", "no:cacheprovider", "-q", "--no-header", "--tb=no", "--assert=plain", "-r", "N"),
-        cwd=ROOT,
-        env=without_pytest(),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    try:
-        output, _ = await process.communicate()
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    assert process.returncode == pytest.ExitCode.TESTS_FAILED, output.decode()
+        found[key] = found.get(key, False) or one["failed"]
+    return found
 
 
 async def test_the_sound_saver_is_not_blamed(failed: Failed) -> None:

@@ -290,6 +290,7 @@ class TestTwoServers:
         while job.running():
             values: Any = await other.runs.wait(None, "steps", input={"steps": 1})
             assert values["done"] == [1]
+            assert job.said().count("began") == 1
             await asyncio.sleep(0.2)
         await other.runs.join(job.thread_id, job.run_id)
         run: Any = await other.runs.get(job.thread_id, job.run_id)

@@ -9,6 +9,8 @@ import harness.contract
 from harness.contract import ALL
 from harness.contract.langgraph_store import LangGraphStoreContract
 from harness.contract.promises import CONTRACT_PROMISES, PROMISES, SERVER_PROMISES
+from tests.integration.broken.suite import FAULTS as BROKEN_BACKENDS
+from tests.integration.faulty.faults import FAULTS
 
 MARK = re.compile(r"\binvariant\(([\d, ]+)\)")
 
@@ -65,6 +67,12 @@ def test_every_server_promise_is_asked_of_a_server() -> None:
     }
     assert set(SERVER_PROMISES) <= named
     assert {p.number for p in PROMISES.values() if p.asked == "server"} <= set(SERVER_PROMISES)
+
+
+def test_every_promise_about_interference_can_be_broken() -> None:
+    """Each of them has a fault that breaks it, which a test of it must catch."""
+    broken = {fault.promise for fault in (*FAULTS.values(), *BROKEN_BACKENDS)}
+    assert {p.number for p in PROMISES.values() if p.area == "interference"} <= broken
 
 
 def test_the_store_contract_stands_for_its_promise() -> None:
