@@ -22,6 +22,7 @@ Place = tuple[str, str]
 _current: ContextVar["Unwritten | None"] = ContextVar("harness_unwritten", default=None)
 _write: ContextVar["_Write | None"] = ContextVar("harness_write", default=None)
 _ROOM_FOR_ONE: Final = 1
+_TURNS: Final = 2
 _UNSEEN: Final = 1 / 8
 """Part of the room that a call is taken to need until it has been serialised."""
 
@@ -69,6 +70,18 @@ class Unwritten:
     async def room(self) -> None:
         """Wait until little enough waits; returns at once where nothing is being stored."""
         while self._calls and self._is_too_much():
+            self._changed.clear()
+            await self._changed.wait()
+
+    async def settled(self) -> None:
+        """Wait until nothing is being stored.
+
+        LangGraph leaves writes behind that it has scheduled, where a graph refuses its input. They
+        begin within two turns of the event loop.
+        """
+        for _ in range(_TURNS):
+            await asyncio.sleep(0)
+        while self._calls:
             self._changed.clear()
             await self._changed.wait()
 

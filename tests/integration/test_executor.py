@@ -3,15 +3,17 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, cast
 from uuid import uuid4
 
+import psycopg
 import pytest
 from langchain_core.messages import AIMessage
 from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.base import CheckpointTuple
 from langgraph.graph import END, START, MessagesState, StateGraph
 from langgraph.types import StateUpdate
 
@@ -181,9 +183,11 @@ def scratch(request: pytest.FixtureRequest) -> Iterator[ScratchDatabases | None]
         yield cast("ScratchDatabases", request.getfixturevalue("scratch_databases"))
 
 
-@pytest.fixture
-async def bench(scratch: ScratchDatabases | None) -> AsyncIterator[Bench]:
-    """Fresh storage, with the graphs' own assistants."""
+@asynccontextmanager
+async def bench_of(
+    scratch: ScratchDatabases | None, kind: type[PooledSaver] = PooledSaver
+) -> AsyncIterator[Bench]:
+    """Make fresh storage, with the graphs' own assistants."""
     async with AsyncExitStack() as stack:
         storage: FullStorage
         saver: Saver
@@ -195,7 +199,7 @@ async def bench(scratch: ScratchDatabases | None) -> AsyncIterator[Bench]:
             database = Database(DatabaseConfig.for_scratch(url))
             await stack.enter_async_context(database)
             await setup_langgraph(database)
-            storage, saver = LocalStorage(PostgresBackend(database)), PooledSaver(database)
+            storage, saver = LocalStorage(PostgresBackend(database)), kind(database)
         for name in SERVED:
             await storage.assistants.create(
                 name, assistant_id=system_assistant_id(name), owner=SYSTEM
@@ -203,6 +207,14 @@ async def bench(scratch: ScratchDatabases | None) -> AsyncIterator[Bench]:
         yield Bench(storage=storage, saver=saver)
 
 
+@pytest.fixture
+async def bench(scratch: ScratchDatabases | None) -> AsyncIterator[Bench]:
+    """Fresh storage, with the graphs' own assistants."""
+    async with bench_of(scratch) as made:
+        yield made
+
+
+LOCK = "SELECT FROM langgraph_server.runs WHERE run_id = %s FOR UPDATE"
 SLOW = {"steps": 1_000, "delay_s": 0.05}
 
 
@@ -608,3 +620,42 @@ async def test_a_run_that_never_ends_fails(bench: Bench) -> None:
         ended = await bench.ended(executor, run)
     assert ended.status == "error"
     assert "never ended" in str(ended.error)
+
+
+class LateSaver(PooledSaver):
+    """A saver that calls `after_read`, once, when it has read a checkpoint."""
+
+    after_read: Callable[[], Awaitable[object]] | None = None
+
+    async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
+        """Read."""
+        found = await super().aget_tuple(config)
+        after, self.after_read = self.after_read, None
+        if after is not None:
+            await after()
+        return found
+
+
+@pytest.mark.postgres
+@pytest.mark.invariant(50, 54)
+async def test_an_update_that_is_refused_is_forgotten(scratch_databases: ScratchDatabases) -> None:
+    """However late LangGraph stores an update that the graph refuses, the thread runs on."""
+    async with (
+        bench_of(scratch_databases, LateSaver) as bench,
+        bench.executor() as executor,
+    ):
+        saver = cast("LateSaver", bench.saver)
+        said = {"messages": [{"role": "user", "content": "hello"}]}
+        first = await bench.ended(executor, await bench.create("agent", said))
+        refused = {"update": {"messages": [{"role": "user"}]}}
+        run = await bench.create("agent", None, on=first, command=refused)
+        url = str(saver.database.config.url)
+        async with await psycopg.AsyncConnection.connect(url) as other:
+            saver.after_read = lambda: other.execute(LOCK, (run.run_id,))
+            ending = asyncio.create_task(bench.ended(executor, run))
+            ended, _ = await asyncio.wait({ending}, timeout=0.5)
+            assert not ended
+            await other.rollback()
+        assert (await ending).status == "error"
+        again = await bench.ended(executor, await bench.create("agent", said, on=first))
+        assert again.status == "success"

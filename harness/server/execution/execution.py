@@ -108,6 +108,7 @@ class Execution:
         self._channel = channel
         self._assistant = assistant
         self._limits = limits
+        self._unwritten = Unwritten(limits.max_unwritten, limits.max_unwritten_bytes)
         self._control = RunControl()
         self._stopped: Stop | None = None
         self._work: asyncio.Task[None] | None = None
@@ -160,11 +161,10 @@ class Execution:
         """Call the graph, and publish what it says."""
         run = self.run
         fence = Fence.of(self.lease, owner=self.owner)
-        unwritten = Unwritten(self._limits.max_unwritten, self._limits.max_unwritten_bytes)
         with (
             owner_scope(self.owner),
             fenced(fence, self._tell_lost),
-            unwritten.counting(),
+            self._unwritten.counting(),
         ):
             self._channel.publish("metadata", {"run_id": run.run_id, "attempt": run.attempt})
             await self._channel.room()
@@ -177,7 +177,7 @@ class Execution:
             limit = config.get("recursion_limit", LANGGRAPHS_LIMIT)
             if limit > self._limits.max_recursion_limit:  # stored under another, or by default
                 config["recursion_limit"] = self._limits.max_recursion_limit
-            config["callbacks"] = [WaitsForRoom(unwritten)]
+            config["callbacks"] = [WaitsForRoom(self._unwritten)]
             async with self._graphs.open(
                 assistant.graph_id,
                 config,
@@ -228,6 +228,7 @@ class Execution:
 
     async def _finish(self, status: RunStatus, error: BaseException | None = None) -> Outcome:
         head = None
+        await self._unwritten.settled()
         if self._graph is not None:
             try:
                 head = await self._read_head(self._graph)
