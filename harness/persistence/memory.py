@@ -82,8 +82,15 @@ class MemorySaver(InMemorySaver):
 
     @contextmanager
     def writing_to(self, thread_id: str) -> Iterator[None]:
-        """Have what is put in the block be put only as long as the thread is this very one."""
-        token = _writing_to.set(self.tables.threads.get(thread_id))
+        """Have what is put in the block be put only as long as the thread is this very one.
+
+        Raises:
+            NotFound: There is no such thread.
+        """
+        thread = self.tables.threads.get(thread_id)
+        if thread is None:
+            raise NotFound.of("thread", thread_id)
+        token = _writing_to.set(thread)
         try:
             yield
         finally:

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
+from harness.errors import NotFound
 from harness.persistence.memory import MemorySaver
 from harness.persistence.saver import PooledSaver
 from harness.storage.postgres.sql import load
@@ -22,9 +23,10 @@ async def write_alone(saver: Any, thread_id: str) -> AsyncIterator[None]:
 
     Args:
         saver: The checkpointer; with another than this project's, nothing is kept apart.
-        thread_id: The thread, which need not be there.
+        thread_id: The thread.
 
     Raises:
+        NotFound: There is no such thread, whoever's.
         Conflict: The server undid it because of concurrent ones; nothing was written.
         OutcomeUnknown: The connection died while the commit was under way.
         DatabaseUnavailable: There is none to be had, or it died; nothing was written.
@@ -38,7 +40,9 @@ async def write_alone(saver: Any, thread_id: str) -> AsyncIterator[None]:
         yield
         return
     async with saver.database.unit() as connection:
-        await connection.execute(SQL["lock"], {"thread_id": thread_id})
+        locked = await connection.execute(SQL["lock"], {"thread_id": thread_id})
+        if not locked.rowcount:  # nothing would keep it apart from one that is made meanwhile
+            raise NotFound.of("thread", thread_id)
         yield
 
 
@@ -51,7 +55,7 @@ async def hold_thread(saver: Any, thread_id: str) -> AsyncIterator[None]:
 
     Args:
         saver: The checkpointer; with another than this project's, nothing is held.
-        thread_id: The thread, which need not be there.
+        thread_id: The thread.
 
     Raises:
         Exception: As `write_alone`.
@@ -60,5 +64,7 @@ async def hold_thread(saver: Any, thread_id: str) -> AsyncIterator[None]:
         yield
         return
     async with saver.database.unit() as connection:
-        await connection.execute(THREADS["hold"], {"id": thread_id})
+        held = await connection.execute(THREADS["hold"], {"id": thread_id})
+        if not held.rowcount:
+            raise NotFound.of("thread", thread_id)
         yield

@@ -13,7 +13,7 @@ import psycopg
 import pytest
 from langchain_core.messages import AIMessage
 from langchain_core.runnables import RunnableConfig
-from langgraph.checkpoint.base import CheckpointTuple
+from langgraph.checkpoint.base import CheckpointTuple, empty_checkpoint
 from langgraph.graph import END, START, MessagesState, StateGraph
 from langgraph.types import StateUpdate
 
@@ -24,6 +24,7 @@ from harness.database import Database, ScratchDatabases
 from harness.errors import Conflict, DatabaseUnavailable, LeaseLost, NotFound
 from harness.models import SYSTEM, Run, Thread
 from harness.persistence import AgentStore, PooledSaver, memory_saver, setup_langgraph
+from harness.persistence.fence import current_fence
 from harness.server.execution.channel import Channel
 from harness.server.execution.execution import Execution
 from harness.server.execution.executor import Executor
@@ -607,6 +608,36 @@ async def test_a_deleted_thread_stays_deleted(bench: Bench) -> None:
         assert await bench.done(run) == []
         with pytest.raises(NotFound):
             await bench.storage.threads.get(run.thread_id, owner=OWNER)
+
+
+@pytest.mark.parametrize("temporary", [False, True])
+async def test_a_head_that_is_another_owners_is_not_answered(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, *, temporary: bool
+) -> None:
+    """A thread that is made anew between a run's last write and the reading of its head."""
+    said, made_anew = {"done": [666]}, asyncio.Event()
+    original = bench.saver.aget_tuple
+
+    async def look(config: RunnableConfig) -> Any:
+        if current_fence() is None and not made_anew.is_set():  # the head, of who waits for it
+            made_anew.set()
+            thread_id = config["configurable"]["thread_id"]
+            await bench.storage.threads.delete(thread_id, owner=OWNER)
+            await bench.storage.threads.create(thread_id=thread_id, owner="bob")
+            newest = empty_checkpoint()
+            newest["channel_values"], newest["channel_versions"] = said, {"done": "1"}
+            await bench.saver.aput(config, newest, {}, {"done": "1"})
+        return await original(config)
+
+    monkeypatch.setattr(bench.saver, "aget_tuple", look)
+    async with bench.executor() as executor:
+        run = await bench.create("steps", {"steps": 1}, temporary=temporary)
+        channel = bench.channel(executor, run)
+        executor.wake()
+        outcome = await channel.wait()
+    assert made_anew.is_set()
+    assert outcome is not None
+    assert (outcome.status, outcome.values) == ("interrupted", None)
 
 
 async def test_a_run_that_never_ends_fails(bench: Bench) -> None:

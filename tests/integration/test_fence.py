@@ -15,7 +15,7 @@ from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
 from harness.database import ScratchDatabases
 from harness.errors import LeaseLost, NotFound
-from harness.persistence import Fence, PooledSaver, direct, fenced, write_alone
+from harness.persistence import Fence, PooledSaver, direct, fenced, hold_thread, write_alone
 from harness.persistence.memory import MemorySaver
 from harness.persistence.memory_retention import MemoryCheckpoints
 from tests.integration.fencing import (
@@ -376,3 +376,14 @@ async def test_what_writes_alone_is_waited_for(processes: list[Place]) -> None:
         await WRITES["writes"](executing.saver, run)
     await task
     assert await executing.rows(run.thread) == Counter()
+
+
+async def test_nothing_is_written_alone_to_a_thread_that_is_not_there(place: Place) -> None:
+    """Nor is it held: neither would keep apart from one that is made a moment later."""
+    for keep in (write_alone, hold_thread):
+        missing = str(uuid4())
+        if keep is hold_thread and isinstance(place.saver, MemorySaver):
+            continue  # where nothing is held
+        with pytest.raises(NotFound):
+            async with keep(place.saver, missing):
+                pytest.fail("it was let in")

@@ -248,7 +248,7 @@ class Execution:
             logger.error("the run failed", exc_info=error, extra={"fields": fields})
             self._channel.publish("error", told)
         if is_temporary(self.run):
-            await self._write(self._forget_thread)
+            await self._forget_thread()
         else:
             await self._end(status, head, told)
         return Outcome(status=status, values=None if head is None else head.answer, error=told)
@@ -308,17 +308,31 @@ class Execution:
                 return
             await show_head(self._storage, self._graphs, run, owner=self.owner)
 
-        await self._write(self._forget_thread if is_temporary(run) else forget)
+        await (self._forget_thread() if is_temporary(run) else self._write(forget))
         return Outcome(status="interrupted")
 
     async def _forget_thread(self) -> None:
-        run = self.run
-        try:
-            await self._storage.runs.discard(
-                run.thread_id, run.run_id, lease=self.lease, owner=self.owner
-            )
-        except NotFound:
-            return
+        """Remove the run with its thread.
+
+        Raises:
+            LeaseLost: Somebody else has, or may write it; a head that was read may be another's.
+        """
+        run, may_be_done = self.run, False
+
+        async def discard() -> None:
+            nonlocal may_be_done
+            try:
+                await self._storage.runs.discard(
+                    run.thread_id, run.run_id, lease=self.lease, owner=self.owner
+                )
+            except OutcomeUnknown:
+                may_be_done = True
+                raise
+            except NotFound as exc:
+                if not may_be_done:
+                    raise LeaseLost(f"run {run.run_id} is gone") from exc
+
+        await self._write(discard)
 
     def _tell_lost(self) -> None:
         """Have the execution stopped whose write was refused, in whichever thread that was."""

@@ -1,9 +1,10 @@
 """The state of threads and its history: the checkpointer's, where a graph ran; else storage's."""
 
 from asyncio import CancelledError
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
+from typing import TypeVar
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.types import StateUpdate
@@ -33,6 +34,7 @@ from harness.storage.checks import check_id
 from harness.storage.extensions import FullStorage
 from harness.storage.values import canonical_object
 
+ResultT = TypeVar("ResultT")
 Superstep = Sequence[StateUpdate]
 """Updates of several nodes that count as one step."""
 
@@ -71,17 +73,11 @@ class States:
             NotFound: There is no such thread, or its graph is not served.
             Unreadable: What is stored cannot be made Python values again.
         """
-        thread = await self._storage.threads.get(thread_id, owner=self._owner)
-        async with self._graph_of(thread) as graph:
-            if graph is None:
-                return await self._snapshot(thread, place)
-            with owner_scope(self._owner):
-                read = await read_state(graph, place.config(thread.thread_id), subgraphs=subgraphs)
-        if read.snapshot.created_at is None and not await self._has_run(thread):
-            return await self._snapshot(thread, place)
-        if place == Place():
-            await self._repair(thread, Head.of(read))
-        return state_of(read)
+
+        async def read(thread: Thread) -> Json:
+            return await self._state(thread, place, subgraphs=subgraphs)
+
+        return await self._of_one_thread(thread_id, read)
 
     async def shown(self, thread: Thread) -> Thread:
         """Have a thread's row show its head, if a graph of this server can read it; return it."""
@@ -105,22 +101,64 @@ class States:
             NotFound: As `get`.
             InvalidInput: The metadata to look for could never have been stored.
         """
+
+        async def read(thread: Thread) -> list[Json]:
+            async with self._graph_of(thread) as graph:
+                if graph is not None:
+                    found = await self._checkpoints(
+                        graph, thread, place, limit=limit, before=before, metadata=metadata
+                    )
+                    if found or await self._has_run(thread):
+                        return found
+            records = await self._storage.threads.get_history(
+                thread.thread_id,
+                limit=limit,
+                before=before.checkpoint_id,
+                metadata=metadata,
+                owner=self._owner,
+            )
+            return [state_of_record(record) for record in records]
+
+        return await self._of_one_thread(thread_id, read)
+
+    async def _of_one_thread(
+        self, thread_id: str, read: Callable[[Thread], Awaitable[ResultT]]
+    ) -> ResultT:
+        """Return what several statements read of a thread that was the same one all the while.
+
+        Checkpoints are found by the thread's id. If the thread is deleted between two statements
+        and somebody takes its id, the later ones find the new thread's: what was read is dropped.
+
+        Raises:
+            NotFound: There is no such thread, or not any more.
+        """
         thread = await self._storage.threads.get(thread_id, owner=self._owner)
+        while True:
+            found: ResultT | Unreadable
+            try:
+                found = await read(thread)
+            except Unreadable as exc:  # it tells what is stored
+                found = exc
+            before = thread
+            thread = await self._storage.threads.get(thread_id, owner=self._owner)
+            if _identity(thread) != _identity(before):
+                continue
+            if isinstance(found, Unreadable):
+                raise found
+            return found
+
+    async def _state(self, thread: Thread, place: Place, *, subgraphs: bool) -> Json:
+        """Return a state, and repair what the thread's row shows if it is the head."""
         async with self._graph_of(thread) as graph:
-            if graph is not None:
-                found = await self._checkpoints(
-                    graph, thread, place, limit=limit, before=before, metadata=metadata
-                )
-                if found or await self._has_run(thread):
-                    return found
-        records = await self._storage.threads.get_history(
-            thread.thread_id,
-            limit=limit,
-            before=before.checkpoint_id,
-            metadata=metadata,
-            owner=self._owner,
-        )
-        return [state_of_record(record) for record in records]
+            if graph is None:
+                return await self._snapshot(thread, place)
+            with owner_scope(self._owner):
+                read = await read_state(graph, place.config(thread.thread_id), subgraphs=subgraphs)
+        if read.snapshot.created_at is None and not await self._has_run(thread):
+            return await self._snapshot(thread, place)
+        if place == Place():
+            await self._repair(thread, Head.of(read))
+        return state_of(read)
 
     async def _snapshot(self, thread: Thread, place: Place) -> Json:
         """Return a state that was given to storage."""
@@ -261,3 +299,8 @@ class States:
             )
 
         return await show_what_fits(cache, head.shown())
+
+
+def _identity(thread: Thread) -> tuple[str, datetime]:
+    """Return what tells a thread from another one of the same id."""
+    return str(thread.metadata["owner"]), thread.created_at
