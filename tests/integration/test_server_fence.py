@@ -192,3 +192,46 @@ async def test_creating_and_deleting_at_once_leaves_nothing(pair: Pair) -> None:
     await pair.a_rests()
     for thread in threads:
         assert await pair.rows(thread) == Counter()
+
+
+async def _thread_deleted(alice: LangGraphClient, thread: str, _assistant: str) -> None:
+    await alice.threads.delete(thread)
+
+
+async def _thread_pruned(alice: LangGraphClient, thread: str, _assistant: str) -> None:
+    await alice.threads.prune([thread], strategy="delete")
+
+
+async def _assistant_deleted(alice: LangGraphClient, _thread: str, assistant: str) -> None:
+    await alice.assistants.delete(assistant, delete_threads=True)
+
+
+@pytest.mark.invariant(52, 61)
+@pytest.mark.parametrize("there", ["here", "elsewhere"])
+@pytest.mark.parametrize("gone", [_thread_deleted, _thread_pruned, _assistant_deleted])
+async def test_followers_are_let_go(pair: Pair, gone: By, there: str) -> None:
+    """Whatever removes the thread, and on whichever server; they hear nothing of its new owner."""
+    alice, bob = client_of(pair.a, "alice"), client_of(pair.a, "bob")
+    removing = client_of({"here": pair.a, "elsewhere": pair.b}[there], "alice")
+    assistant = str((await alice.assistants.create("steps"))["assistant_id"])
+    thread = str(uuid4())
+    await alice.runs.wait(thread, assistant, input={"steps": 1}, if_not_exists="create")
+    heard: list[Any] = []
+    reached = asyncio.Event()
+
+    async def follow() -> None:
+        async for part in await alice.threads.join_stream(thread):
+            heard.append(part)
+            reached.set()
+
+    following = asyncio.create_task(follow())
+    async with asyncio.timeout(WITHIN_S):
+        while not reached.is_set():  # whoever follows hears only of what comes later
+            await alice.runs.wait(thread, assistant, input={"steps": 1})
+        await gone(removing, thread, assistant)
+        had = len(heard)
+        await bob.threads.create(thread_id=thread)
+        mine: Any = await bob.runs.create(thread, "steps", input={"steps": 1})
+        await bob.runs.join(thread, mine["run_id"])
+        await following
+    assert mine["run_id"] not in str(heard[had:])

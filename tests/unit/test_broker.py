@@ -52,7 +52,7 @@ async def test_readers_come_before_amid_and_after(broker: Broker) -> None:
     amid = asyncio.create_task(names(channel))
     await asyncio.sleep(0)
     channel.publish("b", 2)
-    broker.end("run", DONE)
+    broker.end("run", DONE, owner="ada")
     assert await early == await amid == await names(channel) == ["a", "b"]
     assert await channel.wait() == DONE
 
@@ -91,7 +91,7 @@ async def test_an_event_is_what_it_was(broker: Broker) -> None:
     channel, values = opened(broker), {"n": 1}
     channel.publish("values", values)
     values["n"] = 2
-    broker.end("run")
+    broker.end("run", owner="ada")
     [[event]] = [events async for events in channel.read()]
     assert event.data == '{"n":1}'
 
@@ -102,7 +102,7 @@ async def test_ids_are_in_order_over_channels(broker: Broker) -> None:
     for channel in (first, first, second):
         channel.publish("event", None)
     for run_id in ("first", "second"):
-        broker.end(run_id)
+        broker.end(run_id, owner="ada")
     ids = [e.key for c in (first, second) async for events in c.read() for e in events]
     assert ids[:2] == sorted(set(ids[:2]))
     assert ids[2] >= (ids[1][0], 0)
@@ -113,7 +113,7 @@ async def test_a_reader_comes_back(broker: Broker) -> None:
     channel = opened(broker)
     for name in "abc":
         channel.publish(name, None)
-    broker.end("run")
+    broker.end("run", owner="ada")
     [events] = [events async for events in channel.read()]
     assert await names(channel, events[1].id) == ["c"]
     assert await names(channel, events[2].id) == []
@@ -140,7 +140,7 @@ async def test_memory_is_bounded(broker: Broker, monkeypatch: pytest.MonkeyPatch
     with pytest.raises(Lagged):
         await anext(reader)
     channel.publish("huge", "x" * 1_000)
-    broker.end("run")
+    broker.end("run", owner="ada")
     assert await names(channel) == await names(channel, "-1") == ["huge"]
     with pytest.raises(Lagged):
         await names(channel, first.id)
@@ -193,9 +193,9 @@ async def test_only_resumable_channels_are_kept(broker: Broker) -> None:
     opened(broker, "kept", resumable=True)
     opened(broker, "gone")
     for run_id in ("kept", "gone"):
-        broker.end(run_id, DONE)
-    assert broker.find("gone") is None
-    kept = broker.find("kept")
+        broker.end(run_id, DONE, owner="ada")
+    assert broker.find("gone", owner="ada") is None
+    kept = broker.find("kept", owner="ada")
     assert kept is not None
     assert kept.ended
 
@@ -207,7 +207,7 @@ async def test_what_an_owner_keeps_is_bounded(small: Broker) -> None:
     ended = [opened(small, run_id, resumable=True) for run_id in ("old", "new")]
     for channel in ended:
         channel.publish("event", "x" * 60)
-        small.end(channel.run_id)
+        small.end(channel.run_id, owner=channel.owner)
     live = opened(small, "live")
     live.publish("event", "x" * 68)  # 62 + 62 + 70 bytes of JSON, of 200
     assert [channel.size_bytes for channel in ended] == [62, 62]
@@ -234,7 +234,7 @@ async def test_what_all_owners_keep_is_bounded(small: Broker) -> None:
     assert channels_of["eve"].size_bytes == 80
     assert channels_of["bob"].size_bytes == 100
     for name in channels_of:
-        small.end(name)
+        small.end(name, owner=name)
     assert small.budget.size_bytes == 0
 
 
@@ -270,8 +270,8 @@ async def test_a_thread_is_followed(broker: Broker) -> None:
     with broker.following("thread", owner="ada") as thread:
         for run_id in ("first", "second"):
             opened(broker, run_id).publish(run_id, {})
-            broker.end(run_id)
-        broker.end_thread("thread")
+            broker.end(run_id, owner="ada")
+        broker.end_thread("thread", owner="ada")
         told = [(e.name, e.data) async for events in thread.read() for e in events]
     done = '{"run_id":"%s","status":"run_done"}'
     assert told == [

@@ -41,9 +41,9 @@ class Executions:
         """Return what executes a run here; of several attempts the last."""
         return self._of_runs.get(run_id)
 
-    def of_thread(self, thread_id: str) -> list[Execution]:
-        """Return what executes runs of a thread."""
-        return [execution for execution in self if execution.run.thread_id == thread_id]
+    def of_thread(self, thread_id: str, *, owner: str) -> list[Execution]:
+        """Return what executes runs of an owner's thread."""
+        return [e for e in self if (e.owner, e.run.thread_id) == (owner, thread_id)]
 
     def keep_with(self, keeper: LeaseKeeper) -> None:
         """Have the leases kept of what is added from now on, until it is removed."""

@@ -16,6 +16,7 @@ from harness.server.execution.broker import Broker
 from harness.server.execution.channel import Channel
 from harness.server.execution.execution import Execution, Stop
 from harness.server.execution.executions import Arrival, Executions
+from harness.server.execution.followers import Followers
 from harness.server.execution.outcomes import OnEnded, Outcome, outcome_of
 from harness.server.execution.spawning import spawn
 from harness.server.execution.stopping import Stopper
@@ -65,6 +66,7 @@ class Executor:
             max_bytes_of_owner=config.share_of(config.max_event_bytes),
             max_threads_of_owner=config.share_of(config.max_streams),
         )
+        self.followers = Followers(storage, self.broker)
         self.turns = Turns()
         self._executions = Executions()
         self.stopper = Stopper(
@@ -176,6 +178,7 @@ class Executor:
         await self._executed(deadline - monotonic())
         await self._give_up(_GIVING_UP_S)
         await self._executions.close()
+        self.followers.close()
         self.broker.close()
 
     def follow(self, thread_id: str, run_id: str, *, resumable: bool, owner: str) -> Channel:
@@ -294,7 +297,7 @@ class Executor:
         else:
             if outcome is not None:
                 self._metrics.runs.labels(outcome.status).inc()
-                self.broker.end(run.run_id, outcome)
+                self.broker.end(run.run_id, outcome, owner=execution.owner)
                 self._on_ended(run, outcome)
         finally:
             self._executions.remove(execution)
@@ -312,12 +315,12 @@ class Executor:
             try:
                 run = await self._storage.runs.get(channel.thread_id, channel.run_id, owner=owner)
             except NotFound:
-                self.broker.end(channel.run_id, Outcome(status="interrupted"))
+                self.broker.end(channel.run_id, Outcome(status="interrupted"), owner=owner)
             except HarnessError:
                 continue  # it is asked for again
             else:
                 if run.status in TERMINAL and channel.run_id not in self._executions:
-                    self.broker.end(channel.run_id, outcome_of(run))
+                    self.broker.end(channel.run_id, outcome_of(run), owner=owner)
 
     async def _executed(self, within_s: float) -> None:
         """Wait for a claim that is under way, and for everything that is executed here."""

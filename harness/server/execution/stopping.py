@@ -145,7 +145,7 @@ class Stopper:
         thread_id = check_id(thread_id, "thread")
         async with self._turns.of(thread_id):
             await self._storage.threads.delete(thread_id, owner=owner)
-        await self._let_go([thread_id])
+        await self._let_go([thread_id], owner=owner)
 
     async def delete_threads(self, thread_ids: Sequence[str], *, owner: str) -> int:
         """Remove those of the threads that are the owner's, all or none; return how many.
@@ -162,7 +162,7 @@ class Stopper:
             for thread_id in sorted(own):
                 await stack.enter_async_context(self._turns.of(thread_id))
             pruned = await self._storage.threads.prune(own, strategy="delete", owner=owner)
-        await self._let_go(own)
+        await self._let_go(own, owner=owner)
         return pruned
 
     async def _end_with(self, execution: Execution, *, rollback: bool, owner: str) -> None:
@@ -200,7 +200,7 @@ class Stopper:
         if execution is not None:
             execution.stop(Stop.LOST)
         interrupted = Outcome(status="interrupted")
-        self._broker.end(run_id, interrupted)
+        self._broker.end(run_id, interrupted, owner=owner)
         self._on_ended(run, interrupted)
         if wait:
             await self._until_stopped(run_id)
@@ -233,21 +233,26 @@ class Stopper:
         if execution is not None:
             await execution.is_done_within(PATIENCE_S)
 
-    async def _let_go(self, thread_ids: Sequence[str]) -> None:
+    async def _let_go(self, thread_ids: Sequence[str], *, owner: str) -> None:
         """Stop what executes threads that are deleted, and let their followers know."""
-        executions = [e for thread_id in thread_ids for e in self._executions.of_thread(thread_id)]
+        executions = [
+            execution
+            for thread_id in thread_ids
+            for execution in self._executions.of_thread(thread_id, owner=owner)
+        ]
         for execution in executions:
             execution.stop(Stop.LOST)
         stopped = await asyncio.gather(*(e.is_done_within(PATIENCE_S) for e in executions))
         for execution, has_stopped in zip(executions, stopped, strict=True):
-            self._broker.end(execution.run.run_id, Outcome(status="interrupted"))
+            interrupted = Outcome(status="interrupted")
+            self._broker.end(execution.run.run_id, interrupted, owner=execution.owner)
             if not has_stopped:
                 logger.warning(
                     "run %s of a deleted thread does not stop; it keeps its place",
                     execution.run.run_id,
                 )
         for thread_id in thread_ids:
-            self._broker.end_thread(thread_id)
+            self._broker.end_thread(thread_id, owner=owner)
 
 
 def _check_own(run: Run, owner: str) -> None:

@@ -150,7 +150,8 @@ async def join_stream(call: Call[Nothing, JoinQuery]) -> StreamReply:
     try:
         run = await _run_of(call)
         if run.status in TERMINAL:
-            channel = call.services.executor.broker.find(run.run_id) or Channel.ended_of(run)
+            found = call.services.executor.broker.find(run.run_id, owner=call.owner)
+            channel = found or Channel.ended_of(run)
         else:
             channel = _channel_of(call, run)
     except BaseException:
@@ -179,7 +180,7 @@ async def follow(call: Call[Nothing, FollowQuery]) -> StreamReply:
 
     async def events() -> AsyncGenerator[str, None]:
         modes = _FOLLOWED[call.query.stream_mode[-1]]
-        with services.executor.broker.following(thread.thread_id, owner=call.owner) as channel:
+        with services.executor.followers.following(thread.thread_id, owner=call.owner) as channel:
             reader = channel.read(after or channel.newest)
             async for text in events_text(reader, modes=modes):
                 yield text

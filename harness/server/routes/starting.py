@@ -69,7 +69,7 @@ async def start(
     try:
         run = await create(call, body, thread_id, run_id=run_id, on_thread=on_thread)
     except BaseException:
-        executor.broker.end(run_id)
+        executor.broker.end(run_id, owner=owner)
         raise
     executor.watch(channel, owner=owner)
     return run, channel
