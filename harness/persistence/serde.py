@@ -1,6 +1,7 @@
 """How checkpointed values become bytes, and which bytes become objects again."""
 
 import json
+import types
 from collections.abc import Callable, Collection, Iterable
 from enum import Enum
 from importlib import import_module
@@ -34,6 +35,7 @@ _EXACT: Final = _option & ~ormsgpack.OPT_REPLACE_SURROGATES
 _MESSAGES: Final = Reviver(allowed_objects="messages")
 _SURROGATES: Final = ["utf-8", "surrogatepass"]
 _SETS: Final = (["builtins", "set"], ["builtins", "frozenset"])
+_DICT: Final = ("builtins", "dict")
 _PYDANTIC: Final = {EXT_PYDANTIC_V1: "construct", EXT_PYDANTIC_V2: "model_construct"}
 
 
@@ -47,13 +49,43 @@ class _Scalar(NamedTuple):
     args: tuple[Any, ...]
 
 
+class _Pairs(NamedTuple):
+    """A dict with a key that msgpack cannot hold, as what the builtin makes it of again."""
+
+    pairs: list[tuple[Any, Any]]
+
+
+class _Form(NamedTuple):
+    """LangGraph's form of an object: which one, and its parts, which are still to be packed."""
+
+    code: int
+    parts: Any
+
+
+_form_of: Final[Callable[[Any], _Form | str]] = types.FunctionType(
+    _msgpack_default.__code__,
+    {
+        **_msgpack_default.__globals__,
+        "_msgpack_enc": lambda parts: parts,
+        "ormsgpack": types.SimpleNamespace(Ext=_Form),
+    },
+)
+"""LangGraph's own choice of a form, without its packing: that makes `?` of lone surrogates."""
+
+
+class _Marking:
+    """Whether a value that is being packed was found to have a part that msgpack cannot hold."""
+
+    def __init__(self) -> None:
+        self.is_needed = False
+
+
 class Serializer(JsonPlusSerializer):
     """LangGraph's serializer, exact for plain values and, where it is strict, for classes.
 
-    Texts with lone surrogates and integers beyond 64 bits round-trip, also within lists, dicts and
-    Pydantic models (LangGraph's makes `?` of the former and refuses the latter, as still happens
-    within other objects and in keys), and sets of tuples (LangGraph's reads lists). Subclasses of
-    `float`, such as numpy's, are stored as floats.
+    Texts with lone surrogates and integers beyond 64 bits round-trip, wherever in a value they are
+    and as keys too (LangGraph's makes `?` of the former and refuses the latter), and so do sets of
+    tuples (LangGraph's reads lists). Subclasses of `float`, such as numpy's, are stored as floats.
 
     A strict one revives nothing but what LangGraph deems safe and what is registered. Registered
     are the classes of `allow`, and those of the schema of each graph that is compiled with the
@@ -104,7 +136,7 @@ class Serializer(JsonPlusSerializer):
         """
         if obj is None or isinstance(obj, bytes | bytearray):
             return super().dumps_typed(obj)
-        return "msgpack", self._packed(obj)
+        return "msgpack", self._packed(obj, _Marking())
 
     def loads_typed(self, data: tuple[str, bytes]) -> Any:
         """Return the value of a type and bytes.
@@ -124,44 +156,60 @@ class Serializer(JsonPlusSerializer):
         except Exception as exc:
             raise Unreadable.of(exc) from exc
 
-    def _packed(self, value: Any) -> bytes:
-        """Pack; what our part of it raises is raised, which ormsgpack makes a TypeError of."""
-        refused: list[InvalidInput] = []
+    def _packed(self, value: Any, marking: _Marking) -> bytes:
+        """Pack a value; once a part of it had to be marked, mark the others without trying first.
+
+        (Objects are packed within objects: trying each of them twice would double with each level.)
+        """
+        failed: list[Exception] = []
 
         def default(one: Any) -> Any:
             try:
-                return self._object(one)
-            except InvalidInput as exc:
-                refused.append(exc)
+                return self._object(one, marking)
+            except Exception as exc:
+                failed.append(exc)
                 raise
 
         try:
-            return ormsgpack.packb(value, default=default, option=_EXACT)
+            if not marking.is_needed:
+                return ormsgpack.packb(value, default=default, option=_EXACT)
         except ormsgpack.MsgpackEncodeError as exc:
-            if refused:
-                raise refused[0] from None
-            try:
-                return ormsgpack.packb(_marked(value), default=default, option=_option)
-            except RecursionError:
-                raise exc from None
+            if failed:
+                raise _told(failed[0], exc) from None
+            marking.is_needed = True
+        try:
+            return ormsgpack.packb(_marked(value), default=default, option=_EXACT)
+        except ormsgpack.MsgpackEncodeError as exc:
+            raise _told(failed[0] if failed else exc, exc) from None
+        except RecursionError:
+            raise TypeError("it is nested too deeply to be serialized") from None
 
-    def _object(self, value: Any) -> Any:
+    def _object(self, value: Any, marking: _Marking) -> Any:
         """Return what stands for an object: LangGraph's form of it, proved to be readable."""
         if isinstance(value, _Scalar):
             packed = ormsgpack.packb(("builtins", value.name, value.args))
             return ormsgpack.Ext(EXT_CONSTRUCTOR_POS_ARGS, packed)
         if isinstance(value, float) and not isinstance(value, Enum):
             return float(value)
-        if not isinstance(value, BaseModel):
-            form = _msgpack_default(value)
+        if isinstance(value, BaseModel):  # messages, most often: its own form, made directly
+            kind = type(value)
+            parts = (kind.__module__, kind.__name__, value.model_dump(), "model_validate_json")
             if not self._revives_any:
-                self._prove_readable(lambda: _unpacked(ormsgpack.packb(form), self._prove))
-            return form
-        kind = type(value)
-        parts = (kind.__module__, kind.__name__, value.model_dump(), "model_validate_json")
-        if not self._revives_any:
-            self._prove_readable(lambda: self._check(EXT_PYDANTIC_V2, parts))
-        return ormsgpack.Ext(EXT_PYDANTIC_V2, self._packed(parts))
+                self._prove_readable(lambda: self._check(EXT_PYDANTIC_V2, parts))
+            return ormsgpack.Ext(EXT_PYDANTIC_V2, self._packed(parts, marking))
+        if is_dict := isinstance(value, _Pairs):
+            form: _Form | str = _Form(EXT_CONSTRUCTOR_SINGLE_ARG, (*_DICT, value.pairs))
+        else:
+            form = _form_of(value)
+        if not isinstance(form, _Form):
+            made = _marked(form)  # of an exception its text
+        elif form.code == EXT_NUMPY_ARRAY:
+            made = _msgpack_default(value)  # whose buffer is only lent
+        else:
+            made = ormsgpack.Ext(form.code, self._packed(form.parts, marking))
+            if not is_dict and not self._revives_any:
+                self._prove_readable(lambda: _unpacked(ormsgpack.packb(made), self._prove))
+        return made
 
     def _prove_readable(self, prove: Callable[[], Any]) -> None:
         try:
@@ -176,7 +224,7 @@ class Serializer(JsonPlusSerializer):
         if code == EXT_NUMPY_ARRAY:
             return
         parts = _unpacked(data, self._prove)
-        if code == EXT_DELTA_SNAPSHOT or _is_scalar(parts):
+        if code == EXT_DELTA_SNAPSHOT or _is_scalar(parts) or _is_dict(parts):
             return
         self._check(code, parts)
         if code not in _PYDANTIC and tuple(parts[:2]) not in SAFE_MSGPACK_TYPES:
@@ -191,6 +239,8 @@ class Serializer(JsonPlusSerializer):
             return _array(*parts)
         if _is_scalar(parts):
             return _scalar(parts)
+        if _is_dict(parts):
+            return dict(parts[2])
         self._check(code, parts)
         try:
             return _made(self._found(*parts[:2]), code, parts)
@@ -239,26 +289,38 @@ class Serializer(JsonPlusSerializer):
         return self._library_hook(code, data)
 
 
+def _told(failed: Exception, exc: ormsgpack.MsgpackEncodeError) -> Exception:
+    """Return what to raise for a part that failed: ours as it is, others as ormsgpack's."""
+    return failed if isinstance(failed, InvalidInput | TypeError) else exc
+
+
 def _marked(value: Any) -> Any:
-    """Return a value with the texts and numbers in it that msgpack cannot hold made scalars."""
-    kind = type(value)
-    if kind is str:
+    """Return a value with the parts that msgpack cannot hold, keys too, made calls of builtins.
+
+    What msgpack takes for a plain value is one, subclasses of the builtins as well.
+    """
+    if isinstance(value, str) and not isinstance(value, Enum):
         try:
             value.encode()
         except UnicodeEncodeError:
             return _Scalar("str", (value.encode(*_SURROGATES), *_SURROGATES))
-        return value
-    if kind is int and not -(2**63) <= value < 2**64:
-        return _Scalar("int", (f"{value:x}", 16))
-    if kind is dict:
-        return {key: _marked(one) for key, one in value.items()}
-    if kind in (list, tuple):
+    elif isinstance(value, int) and not isinstance(value, Enum):
+        return value if -(2**63) <= value < 2**64 else _Scalar("int", (f"{value:x}", 16))
+    elif isinstance(value, dict):
+        pairs = [(_marked(key), _marked(one)) for key, one in value.items()]
+        is_plain = not any(isinstance(key, _Scalar) for key, _ in pairs)
+        return dict(pairs) if is_plain else _Pairs(pairs)
+    elif isinstance(value, list) or type(value) is tuple:
         return [_marked(one) for one in value]
     return value
 
 
 def _is_scalar(parts: Any) -> bool:
     return isinstance(parts, list) and parts[:1] == ["builtins"] and parts[1] in ("str", "int")
+
+
+def _is_dict(parts: Any) -> bool:
+    return isinstance(parts, list) and tuple(parts[:2]) == _DICT
 
 
 def _scalar(parts: Any) -> str | int:

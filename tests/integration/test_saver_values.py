@@ -2,18 +2,23 @@
 
 import math
 import struct
+from collections import deque
+from dataclasses import dataclass
 from enum import IntEnum, StrEnum
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from langgraph.checkpoint.base import BaseCheckpointSaver
+from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from langgraph.checkpoint.serde.types import _DeltaSnapshot
+from langgraph.types import Send
+from pydantic import BaseModel
 
 from harness.contract.checkpointer.builders import Story, a_thread, at, everywhere, found, listed
 from harness.database import Database
-from harness.persistence import PooledSaver, memory_saver, setup_langgraph
+from harness.persistence import PooledSaver, Serializer, memory_saver, setup_langgraph
 from harness.storage.memory import MemoryBackend
 
 Saver = BaseCheckpointSaver[str]
@@ -44,6 +49,7 @@ PLAIN: Final[dict[str, Any]] = {
 NESTED: Final = {
     "list": ["a\ud800", 2**70, [math.inf]],
     "dict": {"a": {"b": "\udfff", "c": -(2**80)}},
+    "keys": {"\ud800": 1, 2**70: {-(2**64): "\udfff"}, "a": "b"},
 }
 
 
@@ -135,6 +141,86 @@ async def test_a_class_of_its_own_is_the_serializers_to_keep(saver: Saver) -> No
     plain = {"t": "a", "n": 1, "f": 0.5, "m": Mood.MILD, "l": Level.LOW}
     await story.step(values)
     assert await kept(saver, story.head) == exact(plain)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A dataclass that holds whatever it is given."""
+
+    one: Any
+    other: Any
+
+
+class Named(NamedTuple):
+    """A named tuple that does."""
+
+    one: Any
+
+
+class Model(BaseModel):
+    """A Pydantic model that does."""
+
+    one: Any
+
+
+odd_texts = st.one_of(
+    st.sampled_from(["a", "a\ud800", "\udfff"]), st.text(st.characters(), max_size=3)
+)
+odd_numbers = st.one_of(st.sampled_from([0, 2**64, -(2**63) - 1]), st.integers(-(2**130), 2**130))
+odd_keys = st.one_of(odd_texts, odd_numbers)
+nested = st.recursive(
+    st.one_of(st.none(), st.booleans(), odd_texts, odd_numbers),
+    lambda within: st.one_of(
+        st.lists(within, max_size=3),
+        st.dictionaries(odd_keys, within, max_size=3),
+        st.builds(Pair, within, within),
+        st.builds(Named, within),
+        st.builds(Model, one=st.dictionaries(odd_keys, odd_keys, max_size=2)),
+        st.builds(deque, st.lists(within, max_size=2)),
+        st.builds(Send, st.just("node"), within),
+        st.builds(_DeltaSnapshot, within),
+        st.frozensets(odd_keys, max_size=1),
+    ),
+    max_leaves=12,
+)
+SERIALIZERS: Final = {
+    "strict": Serializer(allow=[(__name__, kind.__name__) for kind in (Pair, Named, Model)]),
+    "lenient": Serializer(allow=True),
+}
+
+
+@pytest.mark.invariant(50, 63)
+@settings(max_examples=100)
+@given(value=nested)
+@pytest.mark.parametrize("name", SERIALIZERS)
+def test_nested_values_come_back_as_they_were(name: str, value: Any) -> None:
+    """Texts and numbers that msgpack cannot hold, in objects and as keys, however deep."""
+    serializer = SERIALIZERS[name]
+    stored = serializer.dumps_typed(value)
+    assert repr(serializer.loads_typed(stored)) == repr(value)
+    theirs = JsonPlusSerializer(allowed_msgpack_modules=True).loads_typed(stored)
+    assert repr(theirs) == repr(value)
+
+
+@pytest.mark.parametrize("name", SERIALIZERS)
+@pytest.mark.parametrize("leaf", ["\ud800", 2**70, object()])
+def test_depth_costs_no_more_than_it_should(name: str, leaf: Any) -> None:
+    """Objects in objects, each with a part to be marked: none is packed twice for each level."""
+    value: Any = Pair(leaf, leaf)
+    for _ in range(40):  # 2**40 tries would never end
+        value = Pair(value, "\ud800")
+    if type(leaf) is object:
+        with pytest.raises(TypeError):
+            SERIALIZERS[name].dumps_typed(value)
+    else:
+        assert SERIALIZERS[name].loads_typed(SERIALIZERS[name].dumps_typed(value)) == value
+
+
+@pytest.mark.parametrize("name", SERIALIZERS)
+def test_an_exception_is_kept_as_its_text(name: str) -> None:
+    """As LangGraph does it, whatever the text is."""
+    stored = SERIALIZERS[name].dumps_typed([ValueError("a")])
+    assert SERIALIZERS[name].loads_typed(stored) == ["ValueError('a')"]
 
 
 plain_values = st.one_of(
