@@ -1,6 +1,7 @@
 """The checkpointer of memory mode, which follows its storage: it forgets and prunes with it."""
 
-from collections.abc import Iterator, Sequence
+import copy
+from collections.abc import Iterable, Iterator, MutableMapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from itertools import islice
@@ -26,6 +27,7 @@ from harness.storage.memory.jsonb import contains
 from harness.storage.memory.rows import ThreadRow
 from harness.storage.memory.tables import Tables
 
+_MISSING: Final = object()
 _writing_to: ContextVar[ThreadRow | None] = ContextVar("harness_writing_to", default=None)
 
 
@@ -66,7 +68,10 @@ class MemorySaver(InMemorySaver):
                 is written to alone is gone; nothing was written.
         """
         told = config if self._stores_configurable else without_configurable(config)
-        with self._let_through(config["configurable"]["thread_id"]):
+        configurable = config["configurable"]
+        thread_id, namespace = configurable["thread_id"], configurable["checkpoint_ns"]
+        keys = [(thread_id, namespace, name, version) for name, version in new_versions.items()]
+        with self._let_through(thread_id), _whole(self.blobs, keys):
             return super().put(told, checkpoint, metadata, new_versions)
 
     def put_writes(
@@ -77,7 +82,10 @@ class MemorySaver(InMemorySaver):
         task_path: str = "",
     ) -> None:
         """Store what a task wrote; raises as `put` does."""
-        with self._let_through(config["configurable"]["thread_id"]):
+        configurable = config["configurable"]
+        thread_id, namespace = configurable["thread_id"], configurable.get("checkpoint_ns", "")
+        key = thread_id, namespace, configurable["checkpoint_id"]
+        with self._let_through(thread_id), _whole(self.writes, [key]):
             super().put_writes(config, writes, task_id, task_path)
 
     @contextmanager
@@ -153,6 +161,21 @@ class MemorySaver(InMemorySaver):
         for (thread, namespace, channel, version), blob in list(self.blobs.items()):
             if thread == source:
                 self.blobs[target, namespace, channel, version] = blob
+
+
+@contextmanager
+def _whole(rows: MutableMapping[Any, Any], keys: Iterable[Any]) -> Iterator[None]:
+    """Put back what was stored under some keys if the block fails, in the midst of which it may."""
+    before = {key: copy.copy(rows[key]) if key in rows else _MISSING for key in keys}
+    try:
+        yield
+    except BaseException:
+        for key, row in before.items():
+            if row is _MISSING:
+                rows.pop(key, None)
+            else:
+                rows[key] = row
+        raise
 
 
 def memory_saver(

@@ -4,13 +4,15 @@ import asyncio
 import threading
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from typing import Any, cast
 from uuid import uuid4
 
 import pytest
 import pytest_asyncio
+from langgraph.checkpoint.base import empty_checkpoint
+from langgraph.checkpoint.base.id import uuid6
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
 from harness.database import ScratchDatabases
@@ -387,3 +389,26 @@ async def test_nothing_is_written_alone_to_a_thread_that_is_not_there(place: Pla
         with pytest.raises(NotFound):
             async with keep(place.saver, missing):
                 pytest.fail("it was let in")
+
+
+@pytest.mark.invariant(46)
+@pytest.mark.parametrize("is_fenced", [False, True])
+async def test_what_is_refused_in_the_midst_leaves_nothing(place: Place, is_fenced: bool) -> None:
+    """A value that cannot be stored, behind some that can: no blob and no write of them stays."""
+    run = await place.begun()
+    with fenced(run.fence):
+        await WRITES["put of few"](place.saver, run)
+        await place.saver.aput_writes(run.at(), [("c", 1)], "before")
+    before = await place.rows(run.thread)
+    versions: dict[str, Any] = dict.fromkeys("abc", "2")
+    checkpoint = empty_checkpoint()
+    checkpoint["id"] = str(uuid6())
+    checkpoint["channel_values"] = {"a": [1], "b": object(), "c": [3]}
+    checkpoint["channel_versions"] = versions
+    with fenced(run.fence) if is_fenced else nullcontext():
+        with pytest.raises(TypeError):
+            await place.saver.aput(run.at(), checkpoint, {"step": 1}, versions)
+        for task in ("new", "before"):
+            with pytest.raises(TypeError):
+                await place.saver.aput_writes(run.at(), [("c", 1), ("d", 2), ("e", object())], task)
+    assert await place.rows(run.thread) == before
