@@ -1,12 +1,17 @@
 """Graphs as users have them, over HTTP: made in each way, and one that cannot be harms no other."""
 
 from typing import Any, Final
+from uuid import uuid4
 
 import httpx
 import pytest
 from langgraph_sdk.client import LangGraphClient
 from langgraph_sdk.errors import UnprocessableEntityError
 
+from harness.config import DatabaseConfig
+from harness.database import Database
+from harness.storage.local import LocalStorage
+from harness.storage.postgres import PostgresBackend
 from tests.integration.configured_servers import Configured, token
 
 pytest_plugins = ("tests.integration.configured_fixtures", "tests.integration.serving_fixtures")
@@ -134,3 +139,26 @@ async def test_without_authentication_a_graph_is_made_for_nobody(client: LangGra
     """The runtime's user is None then, as LangGraph documents it, in runs as in reads."""
     values: Any = await client.runs.wait(None, "made", input={})
     assert values == {"made_for": "threads.create_run by None"}
+
+
+@pytest.mark.postgres
+@pytest.mark.invariant(55)
+@pytest.mark.parametrize("name", ["no_module", "no_key", "no_graph"])
+async def test_an_assistant_outlives_its_graph(stored_server: Configured, name: str) -> None:
+    """One that a user made when its graph could be used is answered as the graph itself is."""
+    assert stored_server.database_url is not None
+    async with Database(DatabaseConfig.for_scratch(stored_server.database_url)) as database:
+        assistants = LocalStorage(PostgresBackend(database)).assistants
+        made = (await assistants.create(name, owner="ada")).assistant_id
+    client, thread = stored_server.client_of("ada"), str(uuid4())
+    says = UNUSABLE[name].partition(":")[0]
+    batch: Any = [{"assistant_id": made, "input": {}}]
+    for call in (
+        lambda: client.runs.create(thread, made, input={}, if_not_exists="create"),
+        lambda: client.runs.create(None, made, input={}),
+        lambda: client.runs.create_batch(batch),
+        lambda: client.crons.create(made, schedule="0 0 * * *", input={}),
+    ):
+        with pytest.raises(UnprocessableEntityError, match=says):
+            await call()
+    assert await client.threads.search(ids=[thread]) == []

@@ -7,6 +7,7 @@ from pydantic import BaseModel, BeforeValidator, field_validator
 
 from harness.models import Cron, MultitaskStrategy, OnRunCompleted
 from harness.server.http import Call, Nothing, Reply, Route, Schema
+from harness.server.routes import starting
 from harness.server.routes.paging import PAGED, Sorted, page, shown
 from harness.server.routes.run_bodies import ConfigBody, Durability, StreamMode
 from harness.server.users import ANYBODY
@@ -163,7 +164,7 @@ async def create_for_thread(call: Call[ThreadCronCreate, Nothing]) -> Reply:
 
 
 async def _create(call: Call[Any, Any], body: ThreadCronCreate, **further: Any) -> Reply:
-    call.services.graphs.check(body.assistant_id)
+    await starting.check_graph(call, body.assistant_id)
     call.services.webhooks.check(body.webhook)
     made = await call.services.storage.crons.create(
         call.services.graphs.assistant_id(body.assistant_id),

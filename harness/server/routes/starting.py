@@ -3,7 +3,7 @@
 from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Any, Final
 
-from harness.errors import HarnessError, NotFound
+from harness.errors import HarnessError, InvalidInput, NotFound
 from harness.models import Run, RunStatus
 from harness.persistence import owner_scope
 from harness.server.encoding import encode
@@ -85,7 +85,7 @@ async def create(
 ) -> Run:
     """Create a run that nobody listens to; see `start`."""
     services, owner = call.services, call.owner
-    asked = _arguments(call, body, thread_id, on_thread=on_thread)
+    asked = await _arguments(call, body, thread_id, on_thread=on_thread)
     run = await services.executor.launch(
         asked, run_id=run_id, after_s=body.after_seconds or 0, owner=owner
     )
@@ -99,7 +99,7 @@ async def create_many(call: Call[Any, Any], bodies: Sequence[BatchRunBody]) -> l
     runs = await services.storage.runs.create_many(
         [
             {
-                **_arguments(call, body, body.thread_id),
+                **await _arguments(call, body, body.thread_id),
                 "after_seconds": body.after_seconds or 0,
             }
             for body in bodies
@@ -113,7 +113,24 @@ async def create_many(call: Call[Any, Any], bodies: Sequence[BatchRunBody]) -> l
     return runs
 
 
-def _arguments(
+async def check_graph(call: Call[Any, Any], named: str) -> None:
+    """Refuse an assistant whose graph cannot be used, be it the graph's own or one made by a user.
+
+    Raises:
+        GraphUnusable: It cannot be; says why.
+    """
+    graphs = call.services.graphs
+    graphs.check(named)
+    if not graphs.problems or named in graphs:
+        return
+    try:
+        assistant = await call.services.storage.assistants.get(named, owner=call.owner)
+    except (InvalidInput, NotFound):
+        return  # what makes the run says so
+    graphs.check(assistant.graph_id)
+
+
+async def _arguments(
     call: Call[Any, Any],
     body: RunBody,
     thread_id: str | None,
@@ -123,7 +140,7 @@ def _arguments(
     """Return a body as arguments of `runs.create`; without a thread, with one for it alone."""
     if body.context and body.config is not None and body.config.configurable:
         raise HttpError(400, "give context or config.configurable, not both")
-    call.services.graphs.check(body.assistant_id)
+    await check_graph(call, body.assistant_id)
     body.check_thread(thread_id)
     call.services.webhooks.check(body.webhook)
     asked: dict[str, Any] = {
