@@ -11,9 +11,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
-import psycopg
 import pytest
-from psycopg import sql
 
 from harness.config import DatabaseConfig
 from harness.contract.survival import SurvivalContract, Victim
@@ -28,6 +26,7 @@ from harness.provision import EmbeddedServer, PostgresServer
 from harness.storage.extensions import FullStorage
 from harness.storage.local import LocalStorage
 from harness.storage.postgres import PostgresBackend
+from tests.integration.disks import database_in
 
 pytestmark = [pytest.mark.postgres, pytest.mark.survival]
 
@@ -272,16 +271,3 @@ async def test_a_full_disk_stops_writes_only(own_postgres_server: PostgresServer
             assert item is not None
             assert item.value == value
         assert await storage.items.count_items((), owner=OWNER) == len(written) + 1
-
-
-@asynccontextmanager
-async def database_in(server: PostgresServer, tablespace: str) -> AsyncIterator[str]:
-    """Address of a database that lies in a tablespace and is dropped at the end."""
-    name = sql.Identifier("harness_small")
-    async with await psycopg.AsyncConnection.connect(server.url, autocommit=True) as admin:
-        create = sql.SQL("CREATE DATABASE {} TEMPLATE template0 TABLESPACE {}")
-        await admin.execute(create.format(name, sql.Identifier(tablespace)))
-        try:
-            yield psycopg.conninfo.make_conninfo(server.url, dbname="harness_small")
-        finally:
-            await admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(name))
