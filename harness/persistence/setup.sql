@@ -66,9 +66,11 @@ DROP TRIGGER IF EXISTS {trigger} ON langgraph_server.{table}
 CREATE TRIGGER {trigger} AFTER {event} ON langgraph_server.{table}
 FOR EACH ROW {condition} EXECUTE FUNCTION langgraph_server.{function}()
 
+-- LangGraph stores what a command updates before it reads the thread: where there is no checkpoint
+-- yet, beside one that it never stores.
 -- fragment: lost_its_lease
-WHEN (OLD.status = 'running' AND NEW.status <> 'success'
-      AND OLD.lease_token IS DISTINCT FROM NEW.lease_token)
+WHEN (OLD.status = 'running' AND OLD.lease_token IS DISTINCT FROM NEW.lease_token
+      AND (NEW.status <> 'success' OR jsonb_typeof(OLD.kwargs -> 'command') = 'object'))
 
 -- fragment: was_running
 WHEN (OLD.status = 'running')

@@ -12,6 +12,7 @@ from harness.database import ScratchDatabases
 from tests.integration import owners
 from tests.integration.owners import client_of
 from tests.integration.serving import Serving
+from tests.integration.wholeness import assert_whole
 
 _SHOWN: Final = 4_000
 """Characters of a server's log that are shown with a test that failed."""
@@ -42,8 +43,14 @@ class Servers:
 async def started(
     stack: contextlib.AsyncExitStack, scratch: ScratchDatabases | None, **settings: str
 ) -> Serving:
-    """Start a server, on a database of its own or in memory, that ends with the stack."""
-    url = None if scratch is None else await stack.enter_async_context(scratch.clone())
+    """Start a server, on a database of its own or in memory, that ends with the stack.
+
+    Whatever tests had it do, its database is whole when it has ended.
+    """
+    url = None
+    if scratch is not None:
+        url = await stack.enter_async_context(scratch.clone())
+        stack.push_async_callback(assert_whole, url)
     return await stack.enter_async_context(Serving(url, **settings))
 
 

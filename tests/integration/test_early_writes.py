@@ -1,4 +1,4 @@
-"""Writes that a run stored before their checkpoint go when the run loses its lease."""
+"""Writes that a run stored before their checkpoint go when the run ends or loses its lease."""
 
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
@@ -38,6 +38,9 @@ ENDS: dict[str, End] = {
         claim.lease, "interrupted", owner=ALICE
     ),
     "timed out": lambda storage, claim: storage.runs.finish(claim.lease, "timeout", owner=ALICE),
+    "ended a command": lambda storage, claim: storage.runs.finish(
+        claim.lease, "success", owner=ALICE
+    ),
     "handed back": lambda storage, claim: storage.runs.hand_back(claim.lease, owner=ALICE),
     "claimed by another": _claimed_anew,
     "deleted": lambda storage, claim: storage.runs.delete(
@@ -52,7 +55,7 @@ async def test_early_writes_go_with_the_lease(end: str, database: Database) -> N
     """However a run loses its lease, only the writes of checkpoints that are there stay."""
     await setup_langgraph(database)
     storage, saver = LocalStorage(PostgresBackend(database)), PooledSaver(database)
-    run = await a_run(storage)
+    run = await a_run(storage, kwargs={"command": {"goto": "aside"}})
     claim = await claimed(storage)
     story = Story(saver, run.thread_id)
     await story.step({"c": 1})

@@ -26,6 +26,7 @@ from harness.provision import EmbeddedServer, PostgresServer
 from harness.storage.extensions import FullStorage
 from harness.storage.local import LocalStorage
 from harness.storage.postgres import PostgresBackend
+from tests.integration.wholeness import assert_whole
 from tests.integration.disks import database_in
 
 pytestmark = [pytest.mark.postgres, pytest.mark.survival]
@@ -100,9 +101,10 @@ async def on(server: PostgresServer) -> AsyncIterator[Postgres]:
 
 @pytest.fixture
 async def victim(own_postgres_server: PostgresServer) -> AsyncIterator[Postgres]:
-    """A migrated database on a server of this test."""
+    """A migrated database on a server of this test, which is whole in the end."""
     async with on(own_postgres_server) as postgres:
         yield postgres
+    await assert_whole(postgres.url)
 
 
 class TestPostgresSurvival(SurvivalContract):
