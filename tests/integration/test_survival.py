@@ -26,8 +26,8 @@ from harness.provision import EmbeddedServer, PostgresServer
 from harness.storage.extensions import FullStorage
 from harness.storage.local import LocalStorage
 from harness.storage.postgres import PostgresBackend
-from tests.integration.wholeness import assert_whole
 from tests.integration.disks import database_in
+from tests.integration.wholeness import assert_whole
 
 pytestmark = [pytest.mark.postgres, pytest.mark.survival]
 
