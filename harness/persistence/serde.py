@@ -206,9 +206,10 @@ class Serializer(JsonPlusSerializer):
         elif form.code == EXT_NUMPY_ARRAY:
             made = _msgpack_default(value)  # whose buffer is only lent
         else:
-            made = ormsgpack.Ext(form.code, self._packed(form.parts, marking))
+            packed = self._packed(form.parts, marking)
+            made = ormsgpack.Ext(form.code, packed)
             if not is_dict and not self._revives_any:
-                self._prove_readable(lambda: _unpacked(ormsgpack.packb(made), self._prove))
+                self._prove_readable(lambda: self._prove(form.code, form.parts, packed))
         return made
 
     def _prove_readable(self, prove: Callable[[], Any]) -> None:
@@ -219,16 +220,13 @@ class Serializer(JsonPlusSerializer):
                 f"{exc}; declare it in the graph's schema, or name it in HARNESS_MSGPACK_ALLOW"
             ) from exc
 
-    def _prove(self, code: int, data: bytes) -> None:
-        """Go through an object without making it, as far as that proves that it can be made."""
-        if code == EXT_NUMPY_ARRAY:
-            return
-        parts = _unpacked(data, self._prove)
-        if code == EXT_DELTA_SNAPSHOT or _is_scalar(parts) or _is_dict(parts):
+    def _prove(self, code: int, parts: Any, packed: bytes) -> None:
+        """Make an object again, unless it certainly can be: its parts are proved already."""
+        if code == EXT_DELTA_SNAPSHOT:
             return
         self._check(code, parts)
         if code not in _PYDANTIC and tuple(parts[:2]) not in SAFE_MSGPACK_TYPES:
-            self._revive(code, data)
+            self._revive(code, packed)
 
     def _revive(self, code: int, data: bytes) -> Any:
         """Return an object of LangGraph's format, if its class is safe or registered."""

@@ -227,6 +227,7 @@ async def test_ctrl_c_in_the_contract_keeps_the_outcomes_so_far(tmp_path: Path) 
     assert left_running(tmp_path) == []
 
 
+@pytest.mark.slow
 @pytest.mark.postgres
 async def test_being_terminated_in_a_measurement_keeps_the_samples_so_far(tmp_path: Path) -> None:
     """SIGTERM counts as Ctrl-C: the server is stopped, and nothing else is measured."""

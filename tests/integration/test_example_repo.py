@@ -38,6 +38,7 @@ def test_contract_of_another_storage(tmp_path: Path) -> None:
     assert "[postgres]" not in output
 
 
+@pytest.mark.slow
 def test_failing_contract_shows_values(tmp_path: Path) -> None:
     """A contract that fails there explains itself: its assertions are rewritten."""
     copy = tmp_path / "broken"

@@ -72,6 +72,7 @@ async def test_timings(postgres_server: PostgresServer, tmp_path: Path) -> None:
         assert min(timing.samples_s) > 0
 
 
+@pytest.mark.slow
 async def test_floors(postgres_server: PostgresServer) -> None:
     """Creates of every resource stand beside pgbench, COPY, and validating and copying."""
     creates_only = replace(
@@ -86,6 +87,7 @@ async def test_floors(postgres_server: PostgresServer) -> None:
             assert ("create_sequential", resource, "pgbench") in measured
 
 
+@pytest.mark.slow
 async def test_memory_needs_no_server() -> None:
     """Without a server the memory backend and its floor are measured, and nothing else."""
     results = await measure_timings(None, MINIMAL)

@@ -176,6 +176,7 @@ class TestServing:
         assert len(workers) == 2
         assert {pid for (pid,) in workers} <= set(children)
 
+    @pytest.mark.slow
     def test_several_at_once(self, server: EmbeddedServer) -> None:
         """Two more started from threads at the same time get ports and folders of their own."""
 
@@ -296,6 +297,7 @@ class TestDeathOfTheOwner:
             assert not wait_gone(family)
         assert not list(base.iterdir())
 
+    @pytest.mark.slow
     @linux_only
     def test_sigkill_of_the_supervisor_too_leaves_no_process(self, base: Path) -> None:
         """The kernel ends the postmaster then, and the next start sweeps the folder."""
@@ -340,6 +342,7 @@ class TestPlaces:
             assert server.socket_directory is None
             assert query(server.url, "SELECT 1") == [(1,)]
 
+    @pytest.mark.slow
     def test_a_taken_port_is_passed_over(self, base: Path) -> None:
         """The next port is tried; if there is none, one line says so and nothing is left."""
         with socket.socket() as holder:

@@ -125,6 +125,7 @@ class TestItEnds:
             out, _ = await process.communicate()
             assert (process.returncode, out) == (0, b"")
 
+    @pytest.mark.slow
     async def test_with_the_process_that_started_it(self, tmp_path: Path) -> None:
         """A test runner that is killed leaves no server behind."""
         script = tmp_path / "parent.py"
@@ -158,6 +159,7 @@ class TestItEnds:
 class TestItRefuses:
     """What is wrong and what to do in one line, and status 1."""
 
+    @pytest.mark.slow
     async def test_a_port_that_is_taken(self) -> None:
         """The line names the address and the option."""
         with socket.create_server(("127.0.0.1", 0)) as taken:

@@ -101,6 +101,7 @@ async def test_memory_needs_no_database_and_an_interruption_keeps_whole_rounds()
     assert [len(t.samples_s) for t in results.timings] == [2] * 5
 
 
+@pytest.mark.slow
 async def test_what_was_not_done_is_no_sample() -> None:
     """An echo in the place of a server is found out: it creates no rows and answers no turn.
 

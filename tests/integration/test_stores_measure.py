@@ -90,6 +90,7 @@ async def test_stores_in_memory_need_no_server() -> None:
     assert results.environment.postgres is None
 
 
+@pytest.mark.slow
 async def test_interruption_keeps_the_answers(postgres_server: PostgresServer) -> None:
     """A measurement that is cancelled while it asks returns what was answered, and says so."""
     task = asyncio.current_task()

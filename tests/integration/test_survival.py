@@ -116,6 +116,7 @@ class TestPostgresSurvival(SurvivalContract):
         return victim
 
 
+@pytest.mark.slow
 async def test_the_check_finds_lost_writes(tmp_path: Path) -> None:
     """Control: with `synchronous_commit=off` a kill loses acknowledged writes, and it is seen."""
     path = tmp_path / "ledger"

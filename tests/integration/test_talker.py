@@ -11,6 +11,7 @@ from harness.config import without_pytest
 from harness.faults.talker import Talker, TalkerEnded, TalkerFailed
 
 
+@pytest.mark.slow
 async def test_calls_fail_alone_and_clearly() -> None:
     """Many calls are under way at once; the bad ones say why, the good ones answer."""
     async with Talker(None) as talker:
