@@ -102,7 +102,7 @@ async def pour(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
 class TestRecovery:
     """After the server or its connections went away, reads go on, and at once."""
 
-    @pytest.mark.parametrize("how", ["restart", "kill"])
+    @pytest.mark.parametrize("how", [pytest.param("restart", marks=pytest.mark.slow), "kill"])
     async def test_the_first_read_after_a_restart_is_quick(
         self, own_postgres_server: PostgresServer, how: str
     ) -> None:

@@ -299,7 +299,7 @@ class TestBrokenRequests:
             assert (await server.http().get("/ok")).status_code == 200
 
     @pytest.mark.xfail(
-        strict=True,
+        strict=False,  # the body may have come with the head, and then all is well
         raises=httpx.ReadTimeout,
         reason="Robyn 0.88 leaves the body unread, and nothing more is answered",
     )

@@ -12,6 +12,13 @@ import pytest_asyncio
 
 from harness.contract import ALL, SignatureContract
 from harness.contract.base import StorageContract
+from harness.contract.concurrency import ConcurrencyContract
+from harness.contract.filters import ItemFilterContract
+from harness.contract.identity import IdentityContract
+from harness.contract.large import LargeValuesContract
+from harness.contract.namespaces import ListNamespacesContract, NamespaceContract
+from harness.contract.paging import PagingContract
+from harness.contract.values import ValuesContract
 from harness.database import ScratchDatabases
 from harness.storage.extensions import FullStorage
 from harness.storage.probe import Probe
@@ -32,6 +39,12 @@ async def database_server(scratch_databases: ScratchDatabases) -> AsyncIterator[
     """A server on a database of its own."""
     async with scratch_databases.clone() as url, wired(url) as server:
         yield server
+
+
+OF_VALUES = (
+    *(ConcurrencyContract, IdentityContract, ItemFilterContract, LargeValuesContract),
+    *(ListNamespacesContract, NamespaceContract, PagingContract, ValuesContract),
+)
 
 
 class OverTheWire:
@@ -70,7 +83,7 @@ class Memory(OverTheWire):
 
 
 class Postgres(OverTheWire):
-    """Has it store in a database."""
+    """Has it store in a database; what is about values and not about calls is slow."""
 
     @pytest.fixture
     def server(self, database_server: Wired) -> Wired:
@@ -83,7 +96,8 @@ for contract in ALL:
         continue
     for mode in (Memory, Postgres):
         name = f"TestRemote{mode.__name__}{contract.__name__.removesuffix('Contract')}"
-        globals()[name] = type(name, (mode, contract), {"__doc__": contract.__doc__})
+        marks = {"pytestmark": pytest.mark.slow} if contract in OF_VALUES else {}
+        globals()[name] = type(name, (mode, contract), {"__doc__": contract.__doc__, **marks})
 
 
 def _of_gap(resource: str, method: str) -> bool:

@@ -282,6 +282,7 @@ class TestTwoServers:
         await WAYS[way](pair.other.client(), job)
         await job.stops()
 
+    @pytest.mark.slow
     @pytest.mark.invariant(51)
     async def test_code_that_blocks_is_executed_once(self, pair: Pair, job: Job) -> None:
         """A node that blocks for longer than its lease is executed once; others are served."""

@@ -102,7 +102,7 @@ def test_every_block_of_sql_is_used() -> None:
 class TestManyProcesses:
     """Processes that boot at the same moment."""
 
-    @pytest.fixture(params=[3, pytest.param(8, marks=pytest.mark.slow)])
+    @pytest.fixture(params=[2, pytest.param(8, marks=pytest.mark.slow)])
     async def processes(
         self, request: pytest.FixtureRequest
     ) -> AsyncIterator[list[asyncio.subprocess.Process]]:
