@@ -77,6 +77,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what is slow, unless it was asked for: benchmarks are, if nothing else is."""
+    if config.getoption("timeout", None) == 0:  # of no test, whatever its own is
+        for item in items:
+            item.add_marker(pytest.mark.timeout(0), append=False)
     if config.option.slow or config.getoption("benchmark_only", False):
         return
     slow = [one for one in items if one.get_closest_marker("slow")]

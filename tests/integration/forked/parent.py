@@ -11,6 +11,7 @@ import signal
 import socket
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib import import_module
 from typing import Any, Final
 
@@ -77,7 +78,7 @@ def _tell_ends(running: dict[int, socket.socket]) -> None:
     for pid in list(running):
         found, status = os.waitpid(pid, os.WNOHANG)
         if found:
-            with running.pop(pid) as connection:
+            with running.pop(pid) as connection, suppress(BrokenPipeError):
                 connection.sendall(f"{os.waitstatus_to_exitcode(status)}\n".encode())
 
 
