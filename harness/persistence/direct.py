@@ -1,9 +1,8 @@
 """LangGraph's Postgres checkpointer with one statement a call, and no thread for what is small.
 
 The stock saver sends a pipeline of statements for each put, which stores a part of it when it is
-cancelled between two of them. It also moves to a thread and back to
-serialise what it puts and to read what tasks wrote, which takes longer than that work itself where
-the state is a chat's.
+cancelled between two of them. It also moves to a thread and back to serialise what it puts and to
+read what tasks wrote, which takes longer than that work itself where the state is a chat's.
 """
 
 import asyncio

@@ -7,7 +7,6 @@ from functools import partial
 from typing import Final, Protocol
 
 from harness.config import ServerConfig
-from harness.errors import HarnessError
 from harness.storage.extensions import FullStorage
 
 logger = logging.getLogger("harness.server")
@@ -76,7 +75,7 @@ async def _every(interval_s: float, work: Callable[[], Awaitable[int]], name: st
         await asyncio.sleep(interval_s)
         try:
             swept = await work()
-        except HarnessError as exc:
+        except Exception as exc:  # noqa: BLE001 -- whatever is wrong, it may pass
             logger.warning("%s are not swept: %s", name, exc)
         else:
             if swept:

@@ -188,6 +188,35 @@ async def test_a_locked_run_holds_up_no_other(bench: Bench, database_url: str) -
             await eventually(bench.all_in_time)
 
 
+async def test_a_claim_waits_for_a_run_that_is_written(bench: Bench, database_url: str) -> None:
+    """While a late write holds a run whose lease is over, a claim rests until that has ended."""
+    overdue = await bench.begin()
+    await bench.database.write(
+        "UPDATE langgraph_server.runs SET leased_until = now() WHERE run_id = %s",
+        (overdue.run_id,),
+    )
+
+    async def rests() -> bool:
+        waiting = await bench.database.read(
+            "SELECT pid FROM pg_stat_activity"
+            " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        )
+        return bool(waiting)
+
+    async with await AsyncConnection.connect(database_url) as writer:
+        await writer.execute(  # as a run's fence does
+            "SELECT FROM langgraph_server.runs WHERE run_id = %s FOR SHARE", (overdue.run_id,)
+        )
+        claiming = asyncio.create_task(bench.storage.runs.claim(lease_s=60))
+        try:
+            await eventually(rests)
+        finally:
+            await writer.rollback()
+            claimed = await claiming
+    assert claimed is not None
+    assert claimed.run.run_id == overdue.run_id
+
+
 async def test_who_waits_for_a_stop(bench: Bench) -> None:
     """A cancelled run is stopping until its holder denies it, or its lease would have ended."""
     leases = bench.storage.leases

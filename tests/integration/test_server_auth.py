@@ -352,15 +352,17 @@ async def test_pruning_and_cancelling_pass_over_what_is_hidden(either_server: Co
 
 
 async def test_an_assistant_s_hidden_threads_keep_it(either_server: Configured) -> None:
-    """Deleting it with its threads is refused where some of them are hidden."""
+    """Deleting it with its threads is refused where some are hidden, however its id is written."""
     identity = f"user-{uuid4()}"
     client = either_server.client_of(identity)
     assistant = await client.assistants.create("compiled")
     thread = await client.threads.create(metadata={"colour": "red"})
     await client.runs.wait(thread["thread_id"], assistant["assistant_id"], input={})
     address = f"/assistants/{assistant['assistant_id']}?delete_threads=true"
+    shouted = f"/assistants/{assistant['assistant_id'].upper()}?delete_threads=true"
     blind = either_server.http(token(identity, answers={"threads.delete": {"colour": "blue"}}))
-    assert (await blind.delete(address)).status_code == 403
+    for named in (address, shouted):
+        assert (await blind.delete(named)).status_code == 403
     seeing = either_server.http(token(identity, answers={"threads.delete": {"colour": "red"}}))
     assert (await seeing.delete(address)).status_code == 204
 

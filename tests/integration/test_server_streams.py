@@ -233,7 +233,7 @@ class TestReaders:
             await joined(client, run, last_event_id="nonsense")
 
     async def test_a_thread_is_followed(self, client: LangGraphClient) -> None:
-        """Its runs are heard one after the other; each ends with an event that says so."""
+        """Its runs are heard one after the other, however its id is written; each one's end too."""
         thread_id = str(uuid4())
         await streamed(client, "steps", {}, thread_id=thread_id)
         heard: list[Any] = []
@@ -247,7 +247,7 @@ class TestReaders:
         hearing = asyncio.create_task(hear())
         while not heard:
             await streamed(client, "steps", {"steps": 0}, thread_id=thread_id)
-        await streamed(client, "steps", {"steps": 1}, thread_id=thread_id)
+        await streamed(client, "steps", {"steps": 1}, thread_id=thread_id.upper())
         await hearing
         assert [part.event for part in heard].count("metadata") >= 3
         assert all(part.id for part in heard)

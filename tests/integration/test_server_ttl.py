@@ -161,6 +161,28 @@ async def test_the_server_sweeps_now_and_then() -> None:
     assert await storage.threads.search(owner=OWNER) == [stays]
 
 
+@pytest.mark.postgres
+async def test_a_sweep_that_fails_is_not_the_last(
+    database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A table of somebody else's that refers to a thread holds sweeping up, but does not end it."""
+    storage = LocalStorage(PostgresBackend(database))
+    thread = await storage.threads.create(ttl=0.0001, owner=OWNER)
+    await database.write("CREATE TABLE notes (thread_id uuid REFERENCES langgraph_server.threads)")
+    await database.write("INSERT INTO notes VALUES (%s)", (thread.thread_id,))
+    config = ServerConfig(thread_ttl=ThreadTtlConfig(sweep_interval_minutes=0.001))
+    sweeper = Sweeper(storage, config)
+    sweeper.start()
+    async with asyncio.timeout(20):
+        while "threads are not swept" not in caplog.text:  # noqa: ASYNC110 -- nothing tells of it
+            await asyncio.sleep(0.02)
+        await database.write("DELETE FROM notes")
+        left = "SELECT thread_id FROM langgraph_server.threads"
+        while await database.read(left):  # noqa: ASYNC110 -- nor does the database
+            await asyncio.sleep(0.02)
+    await sweeper.stop()
+
+
 async def test_what_is_configured_holds_where_nothing_is_said() -> None:
     """Threads that callers, runs and crons make live as long as is configured; so do items."""
     backend = MemoryBackend()

@@ -8,7 +8,7 @@ from harness.server.access.filters import Filter, matches, within
 from harness.server.access.table import Access
 from harness.server.access.values import AnyCall, thread_named, with_part
 from harness.server.http import Reply
-from harness.storage.checks import MAX_LIMIT
+from harness.storage.checks import MAX_LIMIT, check_id
 
 
 async def restricted(call: AnyCall, access: Access, wanted: Filter) -> AnyCall | Reply:
@@ -114,7 +114,8 @@ class _Held:
         return with_part(self._call, {"thread_ids": found})
 
     async def all_of_assistant(self) -> None:
-        its = {"assistant_id": self._call.path["assistant_id"], "owner": self._owner}
+        named = self._call.services.graphs.assistant_id(self._call.path["assistant_id"])
+        its = {"assistant_id": check_id(named, "assistant"), "owner": self._owner}
         threads = self._storage.threads
         metadata = within(its, self._wanted)
         left = 0

@@ -216,14 +216,14 @@ async def cancel_many(call: Call[CancelManyBody, CancelManyQuery]) -> Reply:
     else:
         raise HttpError(422, "name runs by thread_id and run_ids, or by status")
     for run in found:
-        if not await leaves(call, run.thread_id):
-            continue
         try:
+            if not await leaves(call, run.thread_id):
+                continue
             await call.services.executor.stopper.cancel(
                 run, rollback=call.query.action == "rollback", wait=False, owner=call.owner
             )
         except NotFound:
-            continue  # it has ended
+            continue  # it has ended, or is gone with its thread
     return Reply(status=204)
 
 

@@ -18,7 +18,7 @@ from harness.server.services import Services
 from harness.server.sse import HEARTBEAT, events_text
 from harness.server.streams import Slot
 from harness.server.users import ANYBODY, User
-from harness.storage.checks import MAX_LIMIT
+from harness.storage.checks import MAX_LIMIT, check_id
 from harness.storage.extensions import FullRuns
 from harness.storage.resources.ownership import new_id
 
@@ -58,12 +58,14 @@ async def start(
         The run, and the channel where it is heard from its beginning.
 
     Raises:
+        InvalidInput: The thread's id is no UUID.
         HttpError: 400, it has both a context and `config.configurable`, which are one.
         NotFound: There is no such assistant or thread.
         Conflict: The strategy is `reject`, and the thread is busy.
     """
     executor, owner = call.services.executor, call.owner
-    run_id, on_thread = new_id(), thread_id or new_id()
+    run_id = new_id()
+    on_thread = new_id() if thread_id is None else check_id(thread_id, "thread")
     # Before the run is there: it may be claimed, and end, before this is told that it is.
     channel = executor.broker.open(on_thread, run_id, resumable=resumable, owner=owner)
     try:

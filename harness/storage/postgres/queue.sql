@@ -132,8 +132,9 @@ WHERE t.thread_id = o.thread_id
 -- statement: await_thread
 SELECT 1 FROM langgraph_server.threads WHERE thread_id = %(id)s FOR SHARE
 
+-- Nor writes under its lease: a fence holds the run's row FOR SHARE (see harness/persistence).
 -- statement: await_run
-SELECT 1 FROM langgraph_server.runs WHERE run_id = %(id)s FOR SHARE
+SELECT 1 FROM langgraph_server.runs WHERE run_id = %(id)s FOR NO KEY UPDATE
 
 -- statement: lock_thread
 SELECT thread_id::text FROM langgraph_server.threads

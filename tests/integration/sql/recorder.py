@@ -9,6 +9,10 @@ from typing import Any
 from psycopg import AsyncCursor
 from psycopg.rows import tuple_row
 
+from harness.storage.postgres.queue import SQL as QUEUE
+
+_WAITS = frozenset({QUEUE["await_thread"], QUEUE["await_run"]})
+
 
 @dataclass(frozen=True, slots=True)
 class Sent:
@@ -40,7 +44,7 @@ class Recorder:
                 if recorder.explain:
                     buffers, rows = await recorder.touched(self.connection, query, params)
                 recorder.sent.append(Sent(recorder.label, str(query), buffers, rows))
-                if str(query).endswith("FOR SHARE"):
+                if query in _WAITS:
                     recorder.waiting.set()
                 return await super().execute(query, params, **options)
 
