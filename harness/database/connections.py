@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import psycopg
 from psycopg import AsyncConnection
+from psycopg.pq import TransactionStatus
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
@@ -294,15 +295,43 @@ class Connections:
 
 
 async def bound_statements(connection: AsyncConnection[DictRow], timeout_s: float) -> None:
-    """Have the server give up whatever takes longer; 0: nothing.
+    """Have the server give up whatever takes longer.
 
     A bound that the connection string or the role's own settings give comes first.
     """
     await connection.execute(
         "SELECT set_config('statement_timeout', %(ms)s, false)"
-        " WHERE %(ms)s = '0' OR current_setting('statement_timeout') = '0'",
+        " WHERE current_setting('statement_timeout') = '0'",
         {"ms": str(ceil(1_000 * timeout_s))},
     )
+
+
+@asynccontextmanager
+async def unbounded_statements(
+    connection: AsyncConnection[DictRow], timeout_s: float
+) -> AsyncIterator[None]:
+    """Let statements of the block take as long as they do, and bound the connection again.
+
+    A connection that cannot be bounded again is closed, so that its pool replaces it.
+
+    Args:
+        connection: In no transaction.
+        timeout_s: The bound that `bound_statements` has given it.
+    """
+    try:
+        await connection.execute("SET statement_timeout = 0")
+        yield
+    finally:
+        try:
+            if connection.pgconn.transaction_status == TransactionStatus.IDLE:
+                await connection.execute("RESET statement_timeout")
+                await bound_statements(connection, timeout_s)
+            else:  # it is dead, or its pool rolls back what would be set now
+                await connection.close()
+        except BaseException as exc:
+            await connection.close()
+            if not isinstance(exc, psycopg.Error):
+                raise
 
 
 def _has_waiting(pool: AsyncConnectionPool[Any]) -> bool:

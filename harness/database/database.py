@@ -13,7 +13,7 @@ from psycopg.pq import TransactionStatus
 from psycopg.rows import AsyncRowFactory, DictRow, dict_row
 
 from harness.config import DatabaseConfig
-from harness.database.connections import Connections, Pool, bound_statements
+from harness.database.connections import Connections, Pool, unbounded_statements
 from harness.database.conninfo import reason
 from harness.database.liveness import has_died
 from harness.database.patience import step_aside
@@ -218,7 +218,7 @@ class Database:
 
         Args:
             unhurried: Whether statements may take as long as they do, such as those that make
-                indexes of large tables.
+                indexes of large tables. Not within `unit`.
 
         Raises:
             OutcomeUnknown: It died; what was sent last may or may not have been applied.
@@ -232,9 +232,8 @@ class Database:
                 if timeout_s is None:
                     yield connection
                 else:
-                    await bound_statements(connection, 0)
-                    yield connection
-                    await bound_statements(connection, timeout_s)
+                    async with unbounded_statements(connection, timeout_s):
+                        yield connection
             except psycopg.Error as exc:
                 if has_died(connection, exc):
                     raise OutcomeUnknown(

@@ -1,6 +1,7 @@
 """Nobody holds the database for long, and no owner holds all of its connections."""
 
 import asyncio
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
@@ -8,7 +9,7 @@ from psycopg.conninfo import make_conninfo
 
 from harness.config import DatabaseConfig
 from harness.database import Database, on_behalf_of
-from harness.errors import Overloaded
+from harness.errors import OutcomeUnknown, Overloaded
 
 pytestmark = pytest.mark.postgres
 
@@ -62,13 +63,46 @@ async def test_where_the_bound_comes_from(
         assert await timeout_of(database) == bound
 
 
-async def test_what_may_take_long_is_not_hurried(empty_database_url: str) -> None:
-    """Making the tables is not bounded, and the connection is bounded again afterwards."""
+@pytest.mark.parametrize(
+    ("options", "bound"),
+    [("", "30s"), ("-c statement_timeout=7s", "7s")],
+    ids=["of the settings", "of the address"],
+)
+@pytest.mark.parametrize("fails", [False, True], ids=["done", "raises"])
+async def test_what_may_take_long_is_not_hurried(
+    empty_database_url: str, options: str, bound: str, *, fails: bool
+) -> None:
+    """Making the tables is not bounded; afterwards the connection's bound is what it was before."""
+    url = make_conninfo(empty_database_url, options=options) if options else empty_database_url
+    config = DatabaseConfig(url=url, pool_min_size=1, pool_max_size=1)
+    async with Database(config) as database:
+        before = await database.read("SELECT pg_backend_pid() AS pid")
+        with suppress(ZeroDivisionError):
+            async with database.connection(unhurried=True) as connection:
+                cursor = await connection.execute("SHOW statement_timeout")
+                assert await cursor.fetchone() == {"statement_timeout": "0"}
+                if fails:
+                    raise ZeroDivisionError
+        assert await timeout_of(database) == bound
+        assert await database.read("SELECT pg_backend_pid() AS pid") == before
+
+
+async def test_a_dead_connection_needs_no_bound(empty_database_url: str) -> None:
+    """One that dies unhurried says so, and the next one of its pool is bounded."""
+    config = DatabaseConfig(url=empty_database_url, pool_min_size=1, pool_max_size=1)
+    async with Database(config) as database:
+        with pytest.raises(OutcomeUnknown):
+            async with database.connection(unhurried=True) as connection:
+                await connection.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+        assert await timeout_of(database) == "30s"
+
+
+async def test_an_open_transaction_keeps_no_bound(empty_database_url: str) -> None:
+    """What is left open is rolled back, and with it nothing that bounds the connection."""
     config = DatabaseConfig(url=empty_database_url, pool_min_size=1, pool_max_size=1)
     async with Database(config) as database:
         async with database.connection(unhurried=True) as connection:
-            cursor = await connection.execute("SHOW statement_timeout")
-            assert await cursor.fetchone() == {"statement_timeout": "0"}
+            await connection.execute("BEGIN")
         assert await timeout_of(database) == "30s"
 
 
