@@ -6,11 +6,10 @@ import jwt
 
 from harness.config import ServerConfig
 from harness.errors import ConfigError, InvalidInput
-from harness.models import SYSTEM
 from harness.server.access.handlers import Handlers
 from harness.server.failures import HttpError
 from harness.server.http import Call, Raw, Reply, Route
-from harness.server.users import User
+from harness.server.users import NOBODY, User
 from harness.storage.checks import check_owner
 
 _CHALLENGE: Final = {"WWW-Authenticate": "Bearer"}
@@ -107,8 +106,8 @@ class Tokens:
             raise HttpError(401, "the token has expired", _CHALLENGE) from None
         except (jwt.InvalidTokenError, InvalidInput):
             raise HttpError(401, "the token is not valid", _CHALLENGE) from None
-        if owner == SYSTEM:
-            raise HttpError(401, "nobody can be the system", _CHALLENGE)
+        if owner in NOBODY:
+            raise HttpError(401, f"nobody can be {owner!r}", _CHALLENGE)
         return User(owner)
 
     async def authorized(self, route: Route, call: Call[Any, Any]) -> Call[Any, Any] | Reply:

@@ -5,10 +5,13 @@ from typing import Any, Final, Self
 
 import orjson
 
+from harness.models import SYSTEM
 from harness.server.encoding import encode
 
 ANYBODY: Final = "anybody"
 """The one owner of everything where there is no authentication."""
+NOBODY: Final = frozenset({ANYBODY, SYSTEM})
+"""Owners that no authenticated caller can be."""
 
 
 class User:

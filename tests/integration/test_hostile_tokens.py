@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from harness.models import SYSTEM
+from harness.server.users import ANYBODY
 from tests.integration import owners
 from tests.integration.serving import Serving
 
@@ -84,6 +85,7 @@ FOR_A_SECRET: Final[dict[str, str]] = {
     "no sub": hs256(sub=None),
     "empty sub": hs256(sub=""),
     "system": hs256(sub=SYSTEM),
+    "anybody": hs256(sub=ANYBODY),
     "sub too long": hs256(sub="x" * 300),
     "sub with NUL": hs256(sub="a\0b"),
 }

@@ -186,6 +186,7 @@ async def test_what_else_a_handler_does(
         ('{"identity": ""}', 401),
         ('{"identity": 7}', 401),
         ('{"identity": "system"}', 401),
+        ('{"identity": "anybody"}', 401),
         ('"ada"', 200),
         ("no JSON", 503),
     ],

@@ -17,7 +17,7 @@ from harness.server.access.handlers import Handlers, _user, check_table
 from harness.server.failures import HttpError
 from harness.server.http import Raw
 from harness.server.routes import ROUTES
-from harness.server.users import User
+from harness.server.users import NOBODY, User
 from harness.storage.memory.jsonb import contains
 
 AUTH = """
@@ -162,9 +162,11 @@ def test_whatever_names_a_user_is_one(said: Any) -> None:
     assert again.to_dict() == user.to_dict()
 
 
-@pytest.mark.parametrize("said", [None, {}, "", 7, [], {"identity": None}, "system", "x" * 10_000])
+@pytest.mark.parametrize(
+    "said", [None, {}, "", 7, [], {"identity": None}, *sorted(NOBODY), "x" * 10_000]
+)
 def test_whatever_names_nobody_is_refused(said: Any) -> None:
-    """With 401, and never with a user of no name or of the system's."""
+    """With 401, and never with a user of no name or of one that stands for nobody."""
     with pytest.raises(HttpError) as refused:
         _user(said)
     assert refused.value.status == 401

@@ -16,7 +16,6 @@ from starlette.requests import Request
 
 from harness.config import Deployment
 from harness.errors import ConfigError, HarnessError, InvalidInput
-from harness.models import SYSTEM
 from harness.server.access.filters import Filter, filter_of
 from harness.server.access.restricting import restricted
 from harness.server.access.table import TABLE, Access
@@ -24,7 +23,7 @@ from harness.server.access.values import AnyCall
 from harness.server.failures import HttpError
 from harness.server.http import Raw, Reply, Route
 from harness.server.loading import import_from, load
-from harness.server.users import User
+from harness.server.users import NOBODY, User
 from harness.storage.checks import check_owner
 
 logger = logging.getLogger("harness.server")
@@ -181,8 +180,8 @@ def _user(found: Any) -> User:
         owner = check_owner(identity)
     except HarnessError as exc:
         raise HttpError(401, "nobody was authenticated") from exc
-    if owner == SYSTEM:
-        raise HttpError(401, "nobody can be the system")
+    if owner in NOBODY:
+        raise HttpError(401, f"nobody can be {owner!r}")
     return User(owner, tuple(map(str, permissions)), said)
 
 
