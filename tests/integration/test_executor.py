@@ -690,3 +690,25 @@ async def test_an_update_that_is_refused_is_forgotten(scratch_databases: Scratch
         assert (await ending).status == "error"
         again = await bench.ended(executor, await bench.create("agent", said, on=first))
         assert again.status == "success"
+
+
+@pytest.mark.postgres
+@pytest.mark.invariant(50)
+async def test_a_run_without_a_thread_leaves_none(scratch_databases: ScratchDatabases) -> None:
+    """Also where it cannot be ended as it should be, its thread goes with it."""
+    async with (
+        bench_of(scratch_databases, LateSaver) as bench,
+        bench.executor() as executor,
+    ):
+        saver = cast("LateSaver", bench.saver)
+
+        async def fail() -> None:
+            saver.after_read = fail
+            raise psycopg.DataError("a row is damaged")
+
+        run = await bench.create("steps", SLOW, temporary=True)
+        await bench.begun(executor, run)
+        saver.after_read = fail
+        await executor.stopper.cancel(run, owner=OWNER)
+        with pytest.raises(NotFound):
+            await bench.storage.threads.get(run.thread_id, owner=OWNER)

@@ -202,7 +202,10 @@ class Execution:
             logger.exception("run %s cannot be ended as it should be", self.run.run_id)
             told = error_of(exc)
             self._channel.publish("error", told)
-            await self._end("error", None, told)
+            if is_temporary(self.run):
+                await self._forget_thread()
+            else:
+                await self._end("error", None, told)
             return Outcome(status="error", error=told)
 
     async def _concluded(self, work: asyncio.Task[None]) -> Outcome | None:
