@@ -48,6 +48,18 @@ class _Trigger:
         """Return the function's body, given LangGraph's tables."""
         return SQL.render(self.function, schema=tables["checkpoints"]["schema"])
 
+    @property
+    def definition(self) -> str:
+        """The statement that makes it."""
+        return SQL.render(
+            "make_trigger",
+            trigger=self.name,
+            table=self.table,
+            event=self.event,
+            function=self.function,
+            condition=SQL[self.condition] if self.condition else "",
+        )
+
 
 _TRIGGERS: Final = (
     _Trigger(
@@ -161,15 +173,10 @@ async def _finish(database: Database) -> None:
             await connection.execute(function.encode())
             place = {"trigger": trigger.name, "table": trigger.table}
             await connection.execute(SQL.render("drop_trigger", **place).encode())
-            condition = SQL[trigger.condition] if trigger.condition else ""
-            made = SQL.render(
-                "make_trigger",
-                **place,
-                event=trigger.event,
-                function=trigger.function,
-                condition=condition,
-            )
-            await connection.execute(made.encode())
+            await connection.execute(trigger.definition.encode())
+            quoted = Literal(trigger.definition).as_string(connection)
+            comment = SQL.render("comment_on_trigger", **place, quoted_definition=quoted)
+            await connection.execute(comment.encode())
 
 
 async def _is_complete(database: Database) -> bool:
@@ -182,8 +189,14 @@ async def _is_complete(database: Database) -> bool:
         [row] = await database.read(SQL[block])
         if row["version"] is None or row["version"] < newest:
             return False
-    hung = {row["name"]: row["body"] for row in await database.read(SQL["triggers"])}
-    return all(hung.get(trigger.name) == trigger.body(tables) for trigger in _TRIGGERS)
+    hung = {
+        row["name"]: (row["body"], row["definition"])
+        for row in await database.read(SQL["triggers"])
+    }
+    return all(
+        hung.get(trigger.name) == (trigger.body(tables), trigger.definition)
+        for trigger in _TRIGGERS
+    )
 
 
 async def _tables(database: Database) -> dict[str, DictRow]:

@@ -12,7 +12,9 @@ WHERE found.relname = ANY (%(names)s) AND found.relkind IN ('r', 'p')
   AND pg_catalog.pg_table_is_visible(found.oid)
 
 -- statement: triggers
-SELECT hung.tgname AS name, run.prosrc AS body FROM pg_catalog.pg_trigger AS hung
+SELECT hung.tgname AS name, run.prosrc AS body,
+       pg_catalog.obj_description(hung.oid, 'pg_trigger') AS definition
+FROM pg_catalog.pg_trigger AS hung
 JOIN pg_catalog.pg_proc AS run ON run.oid = hung.tgfoid
 WHERE hung.tgrelid IN ('langgraph_server.threads'::regclass, 'langgraph_server.runs'::regclass)
   AND NOT hung.tgisinternal
@@ -65,6 +67,11 @@ DROP TRIGGER IF EXISTS {trigger} ON langgraph_server.{table}
 -- template: make_trigger
 CREATE TRIGGER {trigger} AFTER {event} ON langgraph_server.{table}
 FOR EACH ROW {condition} EXECUTE FUNCTION langgraph_server.{function}()
+
+-- The definition that the trigger was made by. Postgres writes one in words of its own, which its
+-- versions may change; a trigger's comment goes with it when it is made anew.
+-- template: comment_on_trigger
+COMMENT ON TRIGGER {trigger} ON langgraph_server.{table} IS {quoted_definition}
 
 -- LangGraph stores what a command updates before it reads the thread: where there is no checkpoint
 -- yet, beside one that it never stores.

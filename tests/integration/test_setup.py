@@ -4,6 +4,7 @@ import asyncio
 import inspect
 import sys
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import psycopg
 import pytest
@@ -181,6 +182,25 @@ class TestStates:
         await setup_langgraph(database)
         await assert_complete(database_url)
         await connection.execute("SELECT task_path FROM checkpoint_writes")
+
+    @pytest.mark.parametrize("changed", setup._TRIGGERS, ids=lambda trigger: trigger.name)
+    async def test_a_trigger_of_another_version_is_made_anew(
+        self, database: Database, connection: AsyncConnection[DictRow], changed: setup._Trigger
+    ) -> None:
+        """One with the same body, but for other events or rows, becomes what it is to be."""
+        defined = "SELECT pg_get_triggerdef(oid) AS is FROM pg_trigger WHERE NOT tgisinternal"
+        await setup_langgraph(database)
+        before = await (await connection.execute(defined)).fetchall()
+        old = replace(changed, event="INSERT", condition=None)
+        for statement in (
+            f"DROP TRIGGER {changed.name} ON langgraph_server.{changed.table}",
+            old.definition,
+        ):
+            await connection.execute(statement.encode())
+        assert await (await connection.execute(defined)).fetchall() != before
+        await setup_langgraph(database)
+        after = await (await connection.execute(defined)).fetchall()
+        assert sorted(row["is"] for row in after) == sorted(row["is"] for row in before)
 
     async def test_an_invalid_index_is_rebuilt(
         self, database: Database, connection: AsyncConnection[DictRow], database_url: str
