@@ -712,3 +712,50 @@ async def test_a_run_without_a_thread_leaves_none(scratch_databases: ScratchData
         await executor.stopper.cancel(run, owner=OWNER)
         with pytest.raises(NotFound):
             await bench.storage.threads.get(run.thread_id, owner=OWNER)
+
+
+async def _assert_rolled_back(bench: Bench, run: Run) -> None:
+    with pytest.raises(NotFound):
+        await bench.storage.runs.get(run.thread_id, run.run_id, owner=OWNER)
+    assert await bench.checkpoints(run) == 0
+
+
+@pytest.mark.parametrize("first", ["interrupt", "rollback"])
+async def test_a_rollback_meets_an_interrupt(bench: Bench, first: str) -> None:
+    """Whichever comes first, both are acknowledged and the run is rolled back."""
+    async with bench.executor() as executor:
+        run = await bench.create("steps", SLOW)
+        await bench.begun(executor, run)
+        cancel = executor.stopper.cancel
+        await asyncio.gather(
+            cancel(run, rollback=first == "rollback", owner=OWNER),
+            cancel(run, rollback=first != "rollback", owner=OWNER),
+        )
+        await _assert_rolled_back(bench, run)
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("ending", ["an interrupt", "success"])
+async def test_a_rollback_that_comes_while_the_end_is_written(
+    scratch_databases: ScratchDatabases, ending: str
+) -> None:
+    """The run is rolled back after its end."""
+    async with bench_of(scratch_databases) as bench, bench.executor() as executor:
+        database = cast("PooledSaver", bench.saver).database
+        run = await bench.create("steps", {"steps": 3, "delay_s": 0.1})
+        await bench.begun(executor, run, 2)
+        hold = "SELECT FROM langgraph_server.threads WHERE thread_id = %s FOR UPDATE"
+        waiting = """SELECT 1 FROM pg_stat_activity WHERE datname = current_database()
+                     AND wait_event_type = 'Lock'"""
+        async with await psycopg.AsyncConnection.connect(str(database.config.url)) as other:
+            await other.execute(hold, (run.thread_id,))
+            if ending == "an interrupt":
+                await executor.stopper.cancel(run, wait=False, owner=OWNER)
+            async with asyncio.timeout(10):
+                while not await database.read(waiting):  # noqa: ASYNC110 -- nothing tells
+                    await asyncio.sleep(0.01)
+            rolling = asyncio.create_task(executor.stopper.cancel(run, rollback=True, owner=OWNER))
+            await asyncio.sleep(0)
+            await other.rollback()
+        await rolling
+        await _assert_rolled_back(bench, run)

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from enum import Enum
+from enum import IntEnum
 from time import monotonic
 from typing import Final, TypeVar
 
@@ -59,13 +59,13 @@ _PASSING: Final = (DatabaseUnavailable, Overloaded, OutcomeUnknown)
 ResultT = TypeVar("ResultT")
 
 
-class Stop(Enum):
-    """Why an execution was stopped from outside."""
+class Stop(IntEnum):
+    """Why an execution was stopped from outside; a stronger reason is greater."""
 
-    INTERRUPT = "interrupt"
-    ROLLBACK = "rollback"
-    SHUTDOWN = "shutdown"
-    LOST = "lost"
+    SHUTDOWN = 1
+    INTERRUPT = 2
+    ROLLBACK = 3
+    LOST = 4
 
 
 class Execution:
@@ -102,6 +102,8 @@ class Execution:
         """Set when nothing is executed any more, and all is written down."""
         self.outcome: Outcome | None = None
         """How the run ended here; None while it has not, and where it goes on elsewhere."""
+        self.is_rolled_back = False
+        """Whether the run was removed here, with everything that it did."""
         self.lease, self._lease_s = claimed.lease, lease_s
         self._held_until_s = claimed_at_s + lease_s
         self._storage, self._graphs, self._checkpointer = storage, graphs, checkpointer
@@ -116,9 +118,9 @@ class Execution:
         self._loop = asyncio.get_running_loop()
 
     def stop(self, reason: Stop) -> None:
-        """Have it stopped, wherever it is; the first reason counts."""
-        if self._stopped is None:
-            self._stopped = reason
+        """Have it stopped, wherever it is; the strongest reason until it is concluded counts."""
+        is_first, self._stopped = self._stopped is None, max(reason, self._stopped or reason)
+        if is_first:
             self._control.request_drain()  # a node that swallows the cancelling is the last one
             if self._work is not None:
                 self._work.cancel()
@@ -244,6 +246,8 @@ class Execution:
                     head = await self._read_head(self._graph)
             except Unreadable as exc:
                 logger.warning("run %s left what cannot be shown: %s", self.run.run_id, exc)
+        if self._stopped is Stop.ROLLBACK:  # meanwhile; nothing is awaited from here to the end
+            return await self._roll_back()
         told = None
         if error is not None:
             told = error_of(error)
@@ -312,6 +316,7 @@ class Execution:
             await show_head(self._storage, self._graphs, run, owner=self.owner)
 
         await (self._forget_thread() if is_temporary(run) else self._write(forget))
+        self.is_rolled_back = True
         return Outcome(status="interrupted")
 
     async def _forget_thread(self) -> None:

@@ -166,7 +166,10 @@ class Stopper:
         return pruned
 
     async def _end_with(self, execution: Execution, *, rollback: bool, owner: str) -> None:
-        """Wait until what is executed here has ended its run; where it does not, end it."""
+        """Wait until what is executed here has ended its run; where it does not, end it.
+
+        A run that has ended otherwise by then is rolled back after its end.
+        """
         run = execution.run
         if not await execution.is_done_within(PATIENCE_S):
             logger.warning(
@@ -175,12 +178,13 @@ class Stopper:
                 run.run_id,
                 PATIENCE_S,
             )
-        elif execution.outcome is not None:
-            return
-        try:
-            await self._end(run, rollback=rollback, wait=False, owner=owner)
-        except NotFound:
-            return  # somebody else has
+        if execution.outcome is None:
+            with suppress(NotFound):  # somebody else has ended it
+                await self._end(run, rollback=rollback, wait=False, owner=owner)
+                return
+        if rollback and not execution.is_rolled_back:
+            with suppress(NotFound):
+                await self.forget(run, owner=owner)
 
     async def _end(self, run: Run, *, rollback: bool, wait: bool, owner: str) -> None:
         """End a run without what executes it, wherever that is.
