@@ -11,6 +11,7 @@ waits for these. What follows from that:
 - A run may write to its own thread, and to other threads that its owner has in storage. What is
   written to another thread proves that this thread is there, too: an id that storage does not know
   is `NotFound`, so that no deleted thread comes back and no checkpoint lies without a thread.
+- What it deletes through a saver is fenced as its writes are.
 - Without a fence, as in a program that calls a graph itself, savers write what they are given.
 """
 

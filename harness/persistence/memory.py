@@ -88,6 +88,11 @@ class MemorySaver(InMemorySaver):
         with self._let_through(thread_id), _whole(self.writes, [key]):
             super().put_writes(config, writes, task_id, task_path)
 
+    def delete_thread(self, thread_id: str) -> None:
+        """Delete a thread's checkpoints, blobs and writes; raises as `put` does."""
+        with self._let_through(thread_id):
+            super().delete_thread(thread_id)
+
     @contextmanager
     def writing_to(self, thread_id: str) -> Iterator[None]:
         """Have what is put in the block be put only as long as the thread is this very one.

@@ -23,8 +23,14 @@ from harness.errors import DatabaseUnavailable, InvalidInput, OutcomeUnknown
 from harness.persistence.direct import DirectSaver
 from harness.persistence.fence import current_fence
 from harness.persistence.unwritten import counted
-from harness.storage.postgres.checkpoints import copy_thread, shorten_thread, threads_of_runs
-from harness.storage.retention import not_of
+from harness.storage.postgres.checkpoints import (
+    copy_thread,
+    hold,
+    shorten,
+    shorten_thread,
+    threads_of_runs,
+)
+from harness.storage.retention import Stays, not_of
 
 ResultT = TypeVar("ResultT")
 
@@ -189,7 +195,13 @@ class PooledSaver(DirectSaver):
 
     async def adelete_thread(self, thread_id: str) -> None:
         """Delete a thread's checkpoints, blobs and writes; raises as `aput` does."""
-        await super().adelete_thread(str(thread_id))
+        thread_id, fence = str(thread_id), current_fence()
+        if fence is None:
+            await super().adelete_thread(thread_id)
+            return
+        async with self._database.unit():
+            await self._hold_fence(fence, thread_id)
+            await super().adelete_thread(thread_id)
 
     async def acopy_thread(self, source_thread_id: str, target_thread_id: str) -> None:
         """Copy a thread's checkpoints, blobs and writes, all or nothing; raises as `aput` does.
@@ -229,7 +241,7 @@ class PooledSaver(DirectSaver):
             if strategy == "delete":
                 await self.adelete_thread(thread_id)
             else:
-                await shorten_thread(self._database, thread_id, lambda place, _: place == 0)
+                await self._shorten(thread_id, lambda place, _: place == 0)
 
     async def adelete_for_runs(self, run_ids: Sequence[str]) -> None:
         """Delete the checkpoints that runs made, but for those that others' need.
@@ -241,7 +253,18 @@ class PooledSaver(DirectSaver):
         """
         runs = frozenset(map(str, run_ids))
         for thread_id in await threads_of_runs(self._database, runs):
-            await shorten_thread(self._database, thread_id, not_of(runs), with_calls=False)
+            await self._shorten(thread_id, not_of(runs), with_calls=False)
+
+    async def _shorten(self, thread_id: str, stays: Stays, *, with_calls: bool = True) -> None:
+        """Shorten a thread, under the fence that is around this call."""
+        fence = current_fence()
+        if fence is None:
+            await shorten_thread(self._database, thread_id, stays, with_calls=with_calls)
+            return
+        async with self._database.unit() as connection:
+            await hold(connection, thread_id)  # before the run, as by all that lock both
+            await self._hold_fence(fence, thread_id)
+            await shorten(connection, thread_id, stays, with_calls=with_calls)
 
 
 def _named(config: RunnableConfig) -> RunnableConfig:

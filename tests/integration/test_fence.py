@@ -3,9 +3,10 @@
 import asyncio
 import threading
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
+from functools import partial
 from typing import Any, cast
 from uuid import uuid4
 
@@ -279,6 +280,73 @@ async def test_in_memory_a_thread_that_writes_is_waited_for(ended: str, *, sound
     assert over == [sound]
     if sound and ended == "thread deleted":
         assert await replace(place, saver=saver).rows(run.thread) == Counter()
+
+
+def deletions(place: Place, run: Begun, thread: str) -> dict[str, Coroutine[Any, Any, Any]]:
+    """Return what a run can have a saver delete of a thread, not yet begun."""
+    made: dict[str, Coroutine[Any, Any, Any]] = {
+        "by a thread": asyncio.to_thread(place.saver.delete_thread, thread),
+        "delete": place.saver.adelete_thread(thread),
+    }
+    if isinstance(place.saver, PooledSaver):  # the one in memory cannot
+        made["prune"] = place.saver.aprune([thread])
+        made["prune all"] = place.saver.aprune([thread], strategy="delete")
+        made["of runs"] = place.saver.adelete_for_runs([run.lease.run_id])
+    return made
+
+
+class TestDeletions:
+    """What a run deletes through its saver, it deletes under its lease, of its owner's threads."""
+
+    async def _with_a_past(self, place: Place, run: Begun, thread: str) -> Counter[str]:
+        there = replace(run, lease=replace(run.lease, thread_id=thread))
+        for _ in range(2):
+            await WRITES["put of few"](place.saver, there)
+        return await place.rows(thread)
+
+    async def test_another_owners_thread_is_not_found(self, place: Place) -> None:
+        """Nothing of it goes, and the run can go on."""
+        run = await place.begun()
+        other = (await place.storage.threads.create(owner=OTHER)).thread_id
+        before = await self._with_a_past(place, run, other)
+        with fenced(run.fence):
+            for deletion in deletions(place, run, other).values():
+                with pytest.raises(NotFound):
+                    await deletion
+        assert await place.rows(other) == before
+        await _write(place, run, WRITES["put"])
+
+    @pytest.mark.parametrize("where", ["own", "its owner's"])
+    async def test_after_its_end_a_run_deletes_nothing(self, place: Place, where: str) -> None:
+        """It is refused, and the execution is told."""
+        run = await place.begun()
+        thread = run.thread
+        if where != "own":
+            thread = (await place.storage.threads.create(owner=OWNER)).thread_id
+        before = await self._with_a_past(place, run, thread)
+        await ENDS["cancelled"](place, run)
+        for deletion in deletions(place, run, thread).values():
+            told: list[bool] = []
+            with fenced(run.fence, partial(told.append, True)), pytest.raises(LeaseLost):
+                await deletion
+            assert told
+        assert await place.rows(thread) == before
+
+    @pytest.mark.parametrize("where", ["own", "its owner's"])
+    async def test_under_its_lease_a_run_deletes(self, place: Place, where: str) -> None:
+        """Each kind of deletion takes away something, and deleting everything."""
+        run = await place.begun()
+        thread = run.thread
+        if where != "own":
+            thread = (await place.storage.threads.create(owner=OWNER)).thread_id
+        for name, deletion in deletions(place, run, thread).items():
+            before = await self._with_a_past(place, run, thread)
+            with fenced(run.fence):
+                await deletion
+            left = await place.rows(thread)
+            assert left < before, name
+            if name not in ("prune", "of runs"):
+                assert left == Counter(), name
 
 
 class TestElsewhere:

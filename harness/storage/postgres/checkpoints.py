@@ -54,7 +54,7 @@ async def in_thread(
     while True:
         try:
             async with database.transaction() as connection:
-                now = (await rows(connection, SQL["hold"], id=thread_id))[0]["now"]
+                now = await hold(connection, thread_id)
                 done = await act(connection, now)
                 if dry_run:
                     raise Rollback
@@ -65,6 +65,13 @@ async def in_thread(
             return done
         await step_aside(attempt)
         attempt += 1
+
+
+async def hold(connection: Connection, thread_id: str) -> datetime:
+    """Keep others from shortening a thread until the transaction ends; return the time."""
+    [row] = await rows(connection, SQL["hold"], id=thread_id)
+    now: datetime = row["now"]
+    return now
 
 
 async def shorten(
