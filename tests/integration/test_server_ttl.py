@@ -162,6 +162,23 @@ async def test_the_server_sweeps_now_and_then() -> None:
 
 
 @pytest.mark.postgres
+async def test_what_cannot_be_swept_is_passed_over(database: Database) -> None:
+    """One thread that cannot be deleted holds up itself alone, wherever in a batch it is."""
+    storage = LocalStorage(PostgresBackend(database))
+    await database.write("CREATE TABLE notes (thread_id uuid REFERENCES langgraph_server.threads)")
+    made = await storage.threads.create_many([{"ttl": 0.0001}] * 9, owner=OWNER)
+    kept = sorted(made[n].thread_id for n in (0, 4, 8))
+    for thread_id in kept:
+        await database.write("INSERT INTO notes VALUES (%s)", (thread_id,))
+    swept = 0
+    async with asyncio.timeout(20):
+        while swept < 6:
+            swept += await sweep_all(storage.threads.sweep, 1_000)
+    left = "SELECT thread_id::text AS id FROM langgraph_server.threads ORDER BY id"
+    assert [row["id"] for row in await database.read(left)] == kept
+
+
+@pytest.mark.postgres
 async def test_a_sweep_that_fails_is_not_the_last(
     database: Database, caplog: pytest.LogCaptureFixture
 ) -> None:

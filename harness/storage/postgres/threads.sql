@@ -64,7 +64,7 @@ RETURNING t.thread_id::text
 -- template: sweep
 DELETE FROM langgraph_server.threads WHERE thread_id = ANY (ARRAY(
     SELECT thread_id FROM langgraph_server.threads WHERE expires_at <= now() {condition}
-    ORDER BY expires_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED))
+    ORDER BY expires_at, thread_id LIMIT %(limit)s OFFSET %(behind)s FOR UPDATE SKIP LOCKED))
 RETURNING 1
 
 -- Threads whose history is to be shortened, the longest due first.
