@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from harness.models import Lease, Run
+from harness.models import SYSTEM, Lease, Run
 from harness.server.routes.starting import active_of
 from harness.storage.extensions import FullRuns, FullStorage
 
@@ -58,6 +58,19 @@ async def test_no_active_run_is_missed(memory_storage: FullStorage, moves: tuple
     runs: Any = Moving(memory_storage.runs, *moves)
     found = await active_of(runs, None, owner=OWNER)
     assert sorted(run.run_id for run in found) == sorted(run.run_id for run in made)
+
+
+async def test_the_systems_runs_are_not_the_callers(memory_storage: FullStorage) -> None:
+    """What everybody can read, and only the system stop, is not among a caller's active runs."""
+    made = {}
+    for owner in (OWNER, SYSTEM):
+        thread = await memory_storage.threads.create(owner=owner)
+        assistant = await memory_storage.assistants.create("agent", owner=owner)
+        made[owner] = await memory_storage.runs.create(
+            thread.thread_id, assistant.assistant_id, owner=owner
+        )
+    assert len(await memory_storage.runs.search(owner=OWNER)) == 2
+    assert await active_of(memory_storage.runs, None, owner=OWNER) == [made[OWNER]]
 
 
 async def test_a_run_that_was_running_is_missed_by_nobody(memory_storage: FullStorage) -> None:

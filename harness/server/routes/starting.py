@@ -176,7 +176,10 @@ async def active_of(runs: FullRuns, thread_id: str | None, *, owner: str) -> lis
 async def all_of(
     runs: FullRuns, thread_id: str | None, status: RunStatus, *, owner: str
 ) -> list[Run]:
-    """Return all runs of a status, of a thread or of all of the owner's."""
+    """Return all of the owner's runs of a status, of a thread or of all.
+
+    The system's, which everybody can read, are not among them.
+    """
     found: list[Run] = []
     while len(found) % MAX_LIMIT == 0:
         page = await runs.search(
@@ -185,7 +188,7 @@ async def all_of(
         if not page:
             break
         found += page
-    return found
+    return [run for run in found if run.metadata["owner"] == owner]
 
 
 async def streamed(call: Call[Any, Any], body: RunBody, thread_id: str | None) -> StreamReply:
