@@ -30,7 +30,8 @@ SELECT rows.thread_id AS id, sum(rows.count)::bigint AS rows FROM (
 ) AS rows
 LEFT JOIN langgraph_server.threads AS t ON t.thread_id::text = rows.thread_id
 WHERE t.thread_id IS NULL
-  AND length(rows.thread_id) = 36 AND rows.thread_id ~ '^[0-9a-f]+(-[0-9a-f]+)+$'
+  AND rows.thread_id LIKE '________-____-____-____-____________'
+  AND length(replace(rows.thread_id, '-', '')) = 32 AND rows.thread_id ~ '^[0-9a-f-]+$'
 GROUP BY rows.thread_id HAVING bool_or(rows.stamped) OR sum(rows.checkpoints) = 0
 
 -- statement: mend_lost_checkpoints

@@ -116,6 +116,7 @@ class Site:
         await self.checkpoints(idle.thread_id)
         await self.checkpoints((await a_thread(self.storage, owner=other)).thread_id)
         await Story(self.saver).step({"values": [1]})
+        await self.raw(UNUSED_BLOB, thread=f"{uuid4().hex[:17]}-{uuid4().hex[:18]}")
         self.names = {
             "owner": mine,
             "thread": household.thread.thread_id,
