@@ -212,7 +212,7 @@ def _hosts(text: str | None) -> frozenset[str] | None:
     """Return the hosts of a list; `none` names none."""
     if text is None:
         return None
-    if text == "none":
+    if text.lower() == "none":
         return frozenset()
     return frozenset(host.strip().lower() for host in text.split(",") if host.strip())
 

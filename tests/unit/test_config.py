@@ -225,6 +225,20 @@ class TestServerConfig:
         assert ServerConfig.from_env(environ).revived == revived
 
     @pytest.mark.parametrize(
+        ("text", "hosts"),
+        [
+            ("", None),
+            ("none", frozenset()),
+            (" None ", frozenset()),
+            ("NONE", frozenset()),
+            ("a.example, B.example", {"a.example", "b.example"}),
+        ],
+    )
+    def test_whom_webhooks_may_call(self, text: str, hosts: object) -> None:
+        """Anybody, nobody or the hosts that are named, in any case."""
+        assert ServerConfig.from_env({"HARNESS_WEBHOOK_HOSTS": text}).webhook_hosts == hosts
+
+    @pytest.mark.parametrize(
         ("environ", "complaint"),
         [
             ({"HARNESS_MSGPACK_ALLOW": "os"}, "module:Class"),
