@@ -178,6 +178,28 @@ async def test_what_cannot_be_swept_is_passed_over(database: Database) -> None:
     assert [row["id"] for row in await database.read(left)] == kept
 
 
+TOO_MANY = """
+    CREATE FUNCTION give_up() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+        IF (SELECT count(*) FROM gone) > 2 THEN
+            RAISE 'it takes too long' USING ERRCODE = 'query_canceled';
+        END IF;
+        RETURN NULL;
+    END $$;
+    CREATE TRIGGER give_up AFTER DELETE ON langgraph_server.threads
+        REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION give_up()"""
+"""Has the database give up what deletes more than two threads."""
+
+
+@pytest.mark.postgres
+async def test_a_batch_that_takes_too_long_is_swept_in_parts(database: Database) -> None:
+    """The first sweep removes all that is due."""
+    storage = LocalStorage(PostgresBackend(database))
+    await database.write(TOO_MANY)
+    await storage.threads.create_many([{"ttl": 0.0001}] * 9, owner=OWNER)
+    await asyncio.sleep(0.02)  # the database's clock alone tells
+    assert await sweep_all(storage.threads.sweep, 1_000) == 9
+
+
 @pytest.mark.postgres
 async def test_a_sweep_that_fails_is_not_the_last(
     database: Database, caplog: pytest.LogCaptureFixture
