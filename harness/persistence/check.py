@@ -211,7 +211,7 @@ async def _faults(database: Database) -> Sequence[Fault]:
     """Return what can be looked for, given the tables that are there."""
     if not await database.read(SQL["has_schema"]):
         raise SchemaMismatch(
-            "no harness server has stored anything in this database yet; name the one that a server uses"
+            "no harness server has stored anything in this database; name one that a server uses"
         )
     whole = {"checkpoints", "checkpoint_blobs", "checkpoint_writes"} <= await tables(database)
     return FAULTS if whole else _OF_STORAGE
