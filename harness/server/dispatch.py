@@ -24,6 +24,7 @@ from harness.server.limits import check_limits
 from harness.server.logs import about
 from harness.server.services import Services
 from harness.server.streams import Closing
+from harness.server.user_code import ends_task
 from harness.server.users import ANYBODY, User
 from harness.storage.resources.ownership import new_id
 from harness.storage.values import INT_MAX, INT_MIN
@@ -69,7 +70,9 @@ class Dispatcher:
                 reply = self._sized(reply)
                 if raw.method == "HEAD":
                     reply = await _without_body(reply)
-            except Exception as exc:  # noqa: BLE001 -- each is turned into a reply, the unknown logged
+            except BaseException as exc:  # each is turned into a reply, the unknown logged
+                if ends_task(exc):
+                    raise
                 reply = reply_to(exc)
             self._note(
                 raw.method,

@@ -22,6 +22,8 @@ from langgraph_sdk.runtime import (  # the public name is their union, which can
 from pydantic import TypeAdapter
 
 from harness.errors import GraphUnusable, HarnessError
+from harness.server.execution.outcomes import error_of, error_text
+from harness.server.user_code import ends_task
 from harness.server.users import User
 
 Need = Literal["config", "runtime"]
@@ -128,8 +130,10 @@ async def entered(name: str, made: Any) -> AsyncIterator[Any]:
     except BaseException as exc:
         try:
             await leave(type(exc), exc, exc.__traceback__)
-        except Exception as second:  # noqa: BLE001 -- the first says what went wrong
-            exc.add_note(f"leaving the graph then raised {type(second).__name__}: {second}")
+        except BaseException as second:  # the first says what went wrong
+            if ends_task(second):
+                raise
+            exc.add_note(f"leaving the graph then raised {error_text(error_of(second))}")
         raise
     with telling(name, "left"):
         await leave(None, None, None)
@@ -140,15 +144,18 @@ def telling(name: str, done: str) -> Iterator[None]:
     """Say of whatever a user's code raises which graph it is about.
 
     Raises:
-        GraphUnusable: Something was raised within.
+        GraphUnusable: Something was raised within, be it what would end a process.
+        CancelledError: The task was cancelled.
     """
     try:
         yield
     except HarnessError:
         raise
-    except Exception as exc:
+    except BaseException as exc:
+        if ends_task(exc):
+            raise
         raise GraphUnusable(
-            f"graph {name!r} cannot be {done}: {type(exc).__name__}: {exc}"
+            f"graph {name!r} cannot be {done}: {error_text(error_of(exc))}"
         ) from exc
 
 

@@ -25,7 +25,7 @@ from harness.server.http import Reply
 
 logger = logging.getLogger("harness.server")
 
-_LONGEST: Final = 1_000
+LONGEST_DETAIL: Final = 1_000
 """Characters of a detail: it may quote names out of the request."""
 
 
@@ -61,7 +61,7 @@ _PASSES: Final = (Overloaded, DatabaseUnavailable)
 """What a caller may simply try again; a write of unknown outcome could be done twice."""
 
 
-def reply_to(error: Exception) -> Reply:
+def reply_to(error: BaseException) -> Reply:
     """Return the answer to a request whose handling raised."""
     if isinstance(error, HttpError):
         return told(error.status, str(error), error.headers)
@@ -81,7 +81,7 @@ def reply_to(error: Exception) -> Reply:
 
 def told(status: int, detail: str, headers: Mapping[str, str] | None = None) -> Reply:
     """Return the one form of an error; what it quotes may be no Unicode, or very long."""
-    text = detail[:_LONGEST].encode(errors="replace").decode()
+    text = detail[:LONGEST_DETAIL].encode(errors="replace").decode()
     return Reply(status=status, body={"detail": text}, headers=headers or {})
 
 

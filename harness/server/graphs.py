@@ -81,6 +81,8 @@ class Graphs:
                 async with self.open(name, access="assistants.read"):
                     pass
             except GraphUnusable as exc:
+                if isinstance(exc.__cause__, KeyboardInterrupt):  # Ctrl-C while the server starts
+                    raise exc.__cause__ from None
                 failed[name] = exc
                 factory = self._factories.get(name)
                 if factory is None or not factory.is_asked_each_time:

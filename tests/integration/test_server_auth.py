@@ -13,6 +13,7 @@ from langgraph_sdk.errors import APIStatusError, NotFoundError
 
 from harness.server.http import PARAMETER, Route
 from harness.server.routes import ROUTES
+from tests.integration.configured.src.raising_of_src import ENDING, NONSENSE
 from tests.integration.configured_servers import Configured, token
 
 pytest_plugins = ("tests.integration.configured_fixtures",)
@@ -174,6 +175,39 @@ async def test_what_else_a_handler_does(
     async with configured_server.http(who) as http:
         told = await http.post("/threads", json={})
     assert (told.status_code, told.json()) == (status, {"detail": detail})
+
+
+BROKEN: Final = {"detail": "the server's own authorization failed; its log says why"}
+
+
+@pytest.mark.invariant(55)
+@pytest.mark.parametrize("name", [*ENDING, *NONSENSE])
+async def test_whatever_a_handler_raises_is_answered(
+    configured_server: Configured, name: str
+) -> None:
+    """What would end a process, and refusals that cannot be sent, are a 503 and in the log."""
+    for who in (
+        token("ada", raises=name),
+        token("ada", answers={"*": {"$raise": name}}),
+    ):
+        before = len(configured_server.log())
+        async with configured_server.http(who) as http:
+            for method, path, body in (("POST", "/threads", {}), ("GET", "/store/items", None)):
+                query = {} if body is not None else {"namespace": "a", "key": "k"}
+                told = await http.request(method, path, json=body, params=query)
+                assert (told.status_code, told.json()) == (503, BROKEN)
+                assert told.headers["x-request-id"]
+        lines = [json.loads(line) for line in configured_server.log()[before:].splitlines()]
+        assert sum("traceback" in line for line in lines) == 2
+        assert [line["status"] for line in lines if "status" in line] == [503, 503]
+
+
+@pytest.mark.invariant(55)
+async def test_a_filter_that_cannot_be_read_is_answered(configured_server: Configured) -> None:
+    """A mapping whose own code ends the process is a 503 too."""
+    async with configured_server.http(token("ada", answers={"*": "unreadable filter"})) as http:
+        told = await http.post("/threads/search", json={})
+    assert (told.status_code, told.json()) == (503, BROKEN)
 
 
 @pytest.mark.parametrize(

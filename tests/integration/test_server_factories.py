@@ -12,6 +12,7 @@ from harness.config import DatabaseConfig
 from harness.database import Database
 from harness.storage.local import LocalStorage
 from harness.storage.postgres import PostgresBackend
+from tests.integration.configured.src.raising_of_src import ENDING
 from tests.integration.configured_servers import Configured, token
 
 pytest_plugins = ("tests.integration.configured_fixtures", "tests.integration.serving_fixtures")
@@ -125,6 +126,36 @@ async def test_a_graph_that_is_made_sometimes(configured_server: Configured) -> 
     assert failed["__error__"]["message"] == "graph 'sometimes' cannot be made: KeyError: 'wanted'"
     made = (await client.post("/runs/wait", json={**body, "context": {"wanted": "this"}})).json()
     assert made["made_for"] == "this"
+
+
+@pytest.mark.invariant(55)
+@pytest.mark.parametrize("graph", ["raising", "entering", "leaving"])
+async def test_whatever_a_function_raises_is_answered(
+    either_server: Configured, graph: str
+) -> None:
+    """Each way to read, write or describe by a graph says 422; a copy and a run go on."""
+    client = either_server.client_of("ada")
+    thread = (await client.threads.create())["thread_id"]
+    await client.runs.wait(thread, graph, input={})
+    [assistant] = await client.assistants.search(graph_id=graph)
+    of_assistant = f"/assistants/{assistant['assistant_id']}"
+    for name in ENDING:
+        async with either_server.http(token("ada", factory_raises=name)) as http:
+            for method, path, body in (
+                ("GET", f"/threads/{thread}/state", None),
+                ("GET", f"/threads/{thread}/history", None),
+                ("POST", f"/threads/{thread}/state", {"values": {"made_for": "x"}}),
+                ("GET", f"{of_assistant}/graph", None),
+                ("GET", f"{of_assistant}/schemas", None),
+                ("GET", f"{of_assistant}/subgraphs", None),
+            ):
+                told = await http.request(method, path, json=body)
+                assert told.status_code == 422, (name, method, path)
+                assert told.json()["detail"].startswith(f"graph {graph!r} cannot be ")
+            assert (await http.post(f"/threads/{thread}/copy")).status_code == 200
+            run = {"assistant_id": graph, "input": {}}
+            failed = (await http.post(f"/threads/{thread}/runs/wait", json=run)).json()
+            assert failed["__error__"]["error"] == "GraphUnusable"
 
 
 @pytest.mark.invariant(55)

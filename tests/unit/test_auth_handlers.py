@@ -1,5 +1,6 @@
 """LangGraph's `Auth` object: what its handlers are given, and what is made of their answers."""
 
+import asyncio
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,6 +77,20 @@ async def test_authenticate_gets_what_it_names(
     """Each argument that LangGraph documents, and no other."""
     found = handlers(tmp_path, parameters, f"return {expression}")
     assert (await found.user_of(RAW)).identity == expected
+
+
+@pytest.mark.invariant(55)
+async def test_a_cancelled_request_ends(tmp_path: Path) -> None:
+    """A handler that waits is cancelled with its request: that is no mistake of the handler."""
+    began = "import asyncio\n    began.set()\n    await asyncio.sleep(60)"
+    found = handlers(tmp_path, "began=None", began)
+    event = asyncio.Event()
+    found._authenticate.__defaults__ = (event,)
+    task = asyncio.create_task(found.user_of(RAW))
+    await event.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,11 @@
 
 import inspect
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import asdict, is_dataclass, replace
+from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import unquote
 
@@ -15,14 +17,17 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.requests import Request
 
 from harness.config import Deployment
+from harness.config.headers import is_token, is_value
 from harness.errors import ConfigError, HarnessError, InvalidInput
 from harness.server.access.filters import Filter, filter_of
 from harness.server.access.restricting import restricted
 from harness.server.access.table import TABLE, Access
 from harness.server.access.values import AnyCall
-from harness.server.failures import HttpError
+from harness.server.encoding import text_of
+from harness.server.failures import LONGEST_DETAIL, HttpError
 from harness.server.http import Raw, Reply, Route
 from harness.server.loading import import_from, load
+from harness.server.user_code import ends_task
 from harness.server.users import NOBODY, User
 from harness.storage.checks import check_owner
 
@@ -30,6 +35,10 @@ logger = logging.getLogger("harness.server")
 
 _REFUSALS: Final = (Auth.exceptions.HTTPException, StarletteHTTPException)
 _BROKEN: Final = "the server's own authorization failed; its log says why"
+_FRAMING: Final = frozenset(
+    {"connection", "content-encoding", "content-length", "content-type", "transfer-encoding"}
+)
+"""Headers that say how an answer is sent: the server's own, whatever a handler says."""
 
 
 class Handlers:
@@ -66,18 +75,9 @@ class Handlers:
             HttpError: What the handler says; 401, it says nobody; 503, it raised something else.
         """
         given = {name: make(raw) for name, make in self._arguments.items()}
-        try:
+        with _answering("@auth.authenticate", otherwise=HTTPStatus.UNAUTHORIZED):
             found = self._authenticate(**given)
             return _user(await found if inspect.isawaitable(found) else found)
-        except _REFUSALS as exc:
-            raise _refused(exc, otherwise=401) from exc
-        except AssertionError as exc:
-            raise HttpError(401, str(exc) or "Unauthorized") from exc
-        except HttpError:
-            raise
-        except Exception as exc:
-            logger.exception("the handler of @auth.authenticate failed")
-            raise HttpError(503, _BROKEN) from exc
 
     async def authorized(self, route: Route, call: AnyCall) -> AnyCall | Reply:
         """Return the call as it may be answered, or the answer where it can find nothing.
@@ -123,19 +123,10 @@ class Handlers:
         )
         before = access.shape.shown(call)
         value = deepcopy(before)
-        try:
+        with _answering(f"{resource}.{action}", otherwise=HTTPStatus.FORBIDDEN):
             said = await handler(ctx=context, value=value)
             wanted = _filter(said)
             call = access.shape.applied(call, before, value)
-        except _REFUSALS as exc:
-            raise _refused(exc, otherwise=403) from exc
-        except AssertionError as exc:
-            raise HttpError(403, str(exc) or "Forbidden") from exc
-        except HttpError:
-            raise
-        except Exception as exc:
-            logger.exception("the handler of %s.%s failed", resource, action)
-            raise HttpError(503, _BROKEN) from exc
         return call if not wanted else await restricted(call, access, wanted)
 
 
@@ -165,10 +156,62 @@ def _filter(said: Any) -> Filter:
     raise InvalidInput(f"a handler answers None, True, False or a filter, not {said!r:.80}")
 
 
-def _refused(exc: Any, *, otherwise: int) -> HttpError:
-    status = exc.status_code if 400 <= exc.status_code < 600 else otherwise
-    headers = {str(name): str(value) for name, value in (exc.headers or {}).items()}
-    return HttpError(status, str(exc.detail), headers)
+@contextmanager
+def _answering(handler: str, *, otherwise: HTTPStatus) -> Iterator[None]:
+    """Turn whatever a handler raises into the answer to the request.
+
+    Args:
+        handler: Its name, for the log.
+        otherwise: The status of a failed assertion, and of a refusal whose own is no error's.
+
+    Raises:
+        HttpError: What the handler says; 503, it raised something else, which is logged.
+        CancelledError: The request was cancelled.
+    """
+    try:
+        yield
+    except HttpError:
+        raise
+    except BaseException as exc:
+        if ends_task(exc):
+            raise
+        refusal = _refusal(exc, otherwise)
+        if refusal is None:
+            logger.exception("the handler of %s failed", handler)
+            refusal = HttpError(503, _BROKEN)
+        raise refusal from exc
+
+
+def _refusal(exc: BaseException, otherwise: HTTPStatus) -> HttpError | None:
+    """Return the answer that an error of a handler asks for; None: it asks for none that can be."""
+    try:
+        if isinstance(exc, _REFUSALS):
+            return _refused(exc, otherwise)
+        if isinstance(exc, AssertionError):
+            return HttpError(otherwise, _text(exc) or otherwise.phrase)
+    except BaseException as second:  # noqa: BLE001 -- whatever the error's own code raises
+        exc.__context__ = second
+    return None
+
+
+def _refused(exc: Any, otherwise: HTTPStatus) -> HttpError:
+    status = exc.status_code
+    if not isinstance(status, int):
+        raise InvalidInput(f"a status is a whole number, not a {type(status).__name__}")
+    headers = {}
+    for name, value in dict(exc.headers or {}).items():
+        if not (isinstance(name, str) and is_token(name) and is_value(str(value))):
+            raise InvalidInput("a header's name or value cannot be sent")
+        if name.lower() not in _FRAMING:
+            headers[name] = str(value)
+    return HttpError(status if 400 <= status < 600 else otherwise, _text(exc.detail), headers)
+
+
+def _text(said: Any) -> str:
+    found = text_of(lambda: str(said), LONGEST_DETAIL)
+    if found is None:
+        raise InvalidInput("the text of what a handler raised cannot be read")
+    return found
 
 
 def _user(found: Any) -> User:

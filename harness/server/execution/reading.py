@@ -1,6 +1,5 @@
 """Reads states through their graphs, and past a graph that cannot read what is stored."""
 
-from asyncio import CancelledError
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
@@ -12,6 +11,7 @@ from langgraph.types import StateSnapshot
 from harness.agents.graph import Graph, Saver
 from harness.errors import HarnessError, Unreadable
 from harness.server.execution.outcomes import error_of, error_text
+from harness.server.user_code import ends_task
 
 _ROOT: Final = "__root__"
 """The one channel of a graph whose state has no keys."""
@@ -43,9 +43,11 @@ async def read_state(graph: Graph, config: RunnableConfig, *, subgraphs: bool = 
         return Reading(snapshot=await graph.aget_state(config, subgraphs=subgraphs))
     except Unreadable as exc:
         raise _unreadable(exc, config) from exc
-    except (HarnessError, CancelledError):
+    except HarnessError:
         raise
-    except BaseException as exc:  # noqa: BLE001 -- whatever user code raises
+    except BaseException as exc:  # whatever user code raises
+        if ends_task(exc):
+            raise
         problem = error_text(error_of(exc))
     found = await stored_at(cast("Saver", graph.checkpointer), config)
     return Reading(snapshot=_as_stored(found, config), problem=problem)
@@ -67,9 +69,11 @@ async def read_history(
         return [Reading(snapshot=snapshot) async for snapshot in found]
     except Unreadable as exc:
         raise _unreadable(exc, config) from exc
-    except (HarnessError, CancelledError):
+    except HarnessError:
         raise
-    except BaseException:  # noqa: BLE001 -- whatever user code raises: one by one, to see where
+    except BaseException as exc:  # whatever user code raises: one by one, to see where
+        if ends_task(exc):
+            raise
         saver = cast("Saver", graph.checkpointer)
     try:
         listed = [one async for one in saver.alist(config, limit=limit, **which)]

@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field, TypeAdapter, create_model, field_validato
 from pydantic.errors import PydanticUserError
 
 from harness.agents.graph import Graph
+from harness.server.factories import telling
 from harness.server.http import Call, Nothing, Reply, Route, Schema
 
 _LEVELS: Final = re.compile("[1-9][0-9]{0,8}")
@@ -108,14 +109,15 @@ async def _graph_of(call: Call[Any, Any], assistant_id: str) -> AsyncIterator[Gr
 
     Raises:
         NotFound: There is no such assistant, or its graph is not served any more.
-        GraphUnusable: The graph cannot be made, or not from that configuration.
+        GraphUnusable: The graph cannot be made, not from that configuration, or not described.
     """
     assistant = await call.services.storage.assistants.get(assistant_id, owner=call.owner)
     config = RunnableConfig(configurable=dict(assistant.context))
     async with call.services.graphs.open(
         assistant.graph_id, config, access="assistants.read", user=call.user
     ) as graph:
-        yield graph
+        with telling(assistant.graph_id, "described"):
+            yield graph
 
 
 def _schemas_of(graph: AnyGraph) -> dict[str, JsonSchema | None]:

@@ -1,6 +1,5 @@
 """The state of threads and its history: the checkpointer's, where a graph ran; else storage's."""
 
-from asyncio import CancelledError
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -29,6 +28,7 @@ from harness.server.failures import HttpError
 from harness.server.graphs import Graphs
 from harness.server.threads.places import Place
 from harness.server.threads.snapshots import state_of, state_of_record
+from harness.server.user_code import ends_task
 from harness.server.users import User
 from harness.storage.checks import check_id
 from harness.storage.extensions import FullStorage
@@ -252,9 +252,11 @@ class States:
     ) -> RunnableConfig:
         try:
             return await graph.abulk_update_state(config, supersteps)
-        except (HarnessError, CancelledError):
+        except HarnessError:
             raise
         except BaseException as exc:  # whatever the graph's own reducers and schemas raise
+            if ends_task(exc):
+                raise
             raise HttpError(400, error_text(error_of(exc))[:500]) from exc
 
     @asynccontextmanager

@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from langgraph_sdk import Auth
+from raising_of_src import ENDING, NONSENSE, Unreadable  # type: ignore[import-not-found]
 
 auth = Auth()
+RAISED = {**ENDING, **NONSENSE}
 
 
 def note(*said: str) -> None:
@@ -24,6 +26,8 @@ async def who(authorization: str | None, method: str, path: str) -> Any:
         raise Auth.exceptions.HTTPException(status_code=401, detail="who are you?")
     said = json.loads(authorization.removeprefix("Bearer "))
     if isinstance(said, dict) and "raises" in said:
+        if said["raises"] in RAISED:
+            raise RAISED[said["raises"]]()  # noqa: RSE102 -- it is a function
         raise {"KeyError": KeyError, "AssertionError": AssertionError}[said["raises"]]("secret")
     return said
 
@@ -41,6 +45,10 @@ async def everything(ctx: Auth.types.AuthContext, value: Any) -> Any:
         raise Auth.exceptions.HTTPException(status_code=418, detail="tea")
     if answer == "fail":
         raise LookupError("secret")
+    if answer == "unreadable filter":
+        return Unreadable(owner="ada")
+    if isinstance(answer, dict) and "$raise" in answer:
+        raise RAISED[answer["$raise"]]()  # noqa: RSE102 -- likewise
     if answer == "nonsense":
         return 7
     if isinstance(answer, dict) and "$set" in answer:

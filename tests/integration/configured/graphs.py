@@ -12,6 +12,7 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.func import entrypoint
 from langgraph.graph import END, START, StateGraph
 from langgraph_sdk.runtime import ServerRuntime
+from raising_of_src import ENDING  # type: ignore[import-not-found]  # likewise
 from typing_extensions import TypedDict
 
 number = 1
@@ -128,3 +129,24 @@ def no_key() -> Any:
 def sometimes(config: RunnableConfig) -> Any:
     """A function that wants something to be configured."""
     return graph_for(config["configurable"]["wanted"])
+
+
+def raising(runtime: ServerRuntime[Any]) -> Any:
+    """A function that raises what its user's token says."""
+    name = getattr(runtime.user, "factory_raises", None)
+    if name is not None:
+        raise ENDING[name]()  # noqa: RSE102 -- it is a function
+    return graph_for("somebody")
+
+
+@asynccontextmanager
+async def entering(runtime: ServerRuntime[Any]) -> AsyncIterator[Any]:
+    """Likewise, but when its graph is entered."""
+    yield raising(runtime)
+
+
+@asynccontextmanager
+async def leaving(runtime: ServerRuntime[Any]) -> AsyncIterator[Any]:
+    """Likewise, but when its graph is left."""
+    yield graph_for("somebody")
+    raising(runtime)
