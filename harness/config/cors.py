@@ -6,6 +6,7 @@ from typing import Annotated, Self
 
 from pydantic import ConfigDict, Field
 
+from harness.config.headers import is_token
 from harness.errors import ConfigError
 
 ANY = "*"
@@ -16,8 +17,8 @@ class Cors:
     """`http.cors` of a `langgraph.json`: Cross-Origin Resource Sharing, of the Fetch standard.
 
     Raises:
-        ConfigError: It names no origin, a regular expression is none, or every origin is to send
-            credentials.
+        ConfigError: It names no origin, a regular expression is none, every origin is to send
+            credentials, or something cannot stand in a header.
     """
 
     __pydantic_config__ = ConfigDict(extra="forbid", strict=True)
@@ -42,10 +43,14 @@ class Cors:
         if not self.allow_origins and self.allow_origin_regex is None:
             raise ConfigError("http.cors allows no origin; name some in allow_origins")
         for origin in self.allow_origins:
-            if origin != ANY and not re.fullmatch(r"[a-z][a-z0-9+.-]*://[^/\s]+", origin):
+            if origin != ANY and not re.fullmatch(r"[a-z][a-z0-9+.-]*://[!-.0-~]+", origin):
                 raise ConfigError(
                     f"{origin!r} is no origin; write it as https://chat.example.com, without a path"
                 )
+        for key in ("allow_methods", "allow_headers", "expose_headers"):
+            for name in getattr(self, key):
+                if not is_token(name):
+                    raise ConfigError(f"{key}: {name!r} cannot stand in a header")
         if self.allow_credentials and ANY in self.allow_origins:
             raise ConfigError(
                 "with allow_credentials every web page could act as its visitor here; name the "

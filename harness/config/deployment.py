@@ -270,8 +270,12 @@ def _dependencies(
     """Tell folders, which are imported from, from packages, which must have been installed."""
     folders, packages = [folder], []
     for dependency in given:
-        place = (folder / dependency).resolve()
-        if place.is_dir():
+        try:
+            place = (folder / dependency).resolve()
+            is_folder = place.is_dir()
+        except (OSError, RuntimeError, ValueError) as exc:  # NUL, or links in a circle
+            raise ConfigError(f"{path}: dependencies: {dependency!r:.200} is no path") from exc
+        if is_folder:
             folders.append(place)
         elif dependency.startswith((".", "/")):
             raise ConfigError(f"{path}: dependencies: there is no folder {dependency}")
@@ -281,12 +285,32 @@ def _dependencies(
 
 
 def _variables(given: Mapping[str, str] | str, folder: Path, path: Path) -> dict[str, str]:
-    if not isinstance(given, str):
-        return dict(given)
-    file = folder / given
+    """Return the variables of `env`, each of which a process can have."""
+    if isinstance(given, str):
+        given = _of_file(folder / given, f"{path}: env")
+    for name, value in given.items():
+        if not name or "=" in name or not _is_text(name):
+            raise ConfigError(f"{path}: env: {name!r:.200} cannot be the name of a variable")
+        if not _is_text(value):  # it may be secret
+            raise ConfigError(f"{path}: env: the value of {name} has NUL or is no Unicode")
+    return dict(given)
+
+
+def _of_file(file: Path, where: str) -> dict[str, str]:
     if not file.is_file():
-        raise ConfigError(f"{path}: env: there is no file {given}")
-    return {name: value for name, value in dotenv_values(file).items() if value is not None}
+        raise ConfigError(f"{where}: there is no file {file.name}")
+    try:
+        found = dotenv_values(file, encoding="utf-8")
+    except OSError as exc:
+        raise ConfigError(f"{where}: cannot read {file.name}: {exc.strerror}") from exc
+    except UnicodeDecodeError as exc:
+        raise ConfigError(f"{where}: {file.name} is not UTF-8") from exc
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _is_text(text: str) -> bool:
+    """Whether an environment can hold text."""
+    return "\0" not in text and not any("\ud800" <= each <= "\udfff" for each in text)
 
 
 def _first_of(error: ValidationError) -> str:

@@ -9,6 +9,8 @@ MAX_TTL_MINUTES = 100 * 366 * 24 * 60.0
 """A century."""
 
 Minutes = Annotated[float, Field(gt=0, le=MAX_TTL_MINUTES)]
+Interval = Annotated[float, Field(ge=1 / 60, le=MAX_TTL_MINUTES)]
+"""Minutes between sweeps, at least a second: each is a statement of the database."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,7 +23,7 @@ class ThreadTtlConfig:
     """Remove the thread with all that is of it, or all its states but the latest."""
     default_ttl: Minutes | None = None
     """Of threads that say nothing themselves; None: they stay."""
-    sweep_interval_minutes: Minutes = 5.0
+    sweep_interval_minutes: Interval = 5.0
     sweep_limit: Annotated[int, Field(gt=0, lt=10**9)] = 1_000
     """Threads that one sweep takes at most."""
 
@@ -36,4 +38,4 @@ class ItemTtlConfig:
     """Whether reading an item begins its time to live anew, where the reader does not say."""
     default_ttl: Minutes | None = None
     """None: they stay."""
-    sweep_interval_minutes: Minutes = 5.0
+    sweep_interval_minutes: Interval = 5.0

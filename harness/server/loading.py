@@ -1,11 +1,14 @@
 """Finds what a `langgraph.json` names: `path/to/file.py:variable` or `package.module:variable`."""
 
 import importlib
+import importlib.metadata
 import importlib.util
 import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+
+from packaging.requirements import InvalidRequirement, Requirement
 
 from harness.config import Deployment
 from harness.errors import ConfigError
@@ -16,6 +19,22 @@ def import_from(deployment: Deployment) -> None:
     for place in map(str, deployment.folders):
         if place not in sys.path:
             sys.path.insert(0, place)
+
+
+def is_installed(dependency: str) -> bool:
+    """Whether a package of `dependencies` is here, in a version that was asked for.
+
+    What is no requirement of PEP 508, such as the address of a repository, counts as missing:
+    nobody can tell its package.
+    """
+    try:
+        wanted = Requirement(dependency)
+        if wanted.marker is not None and not wanted.marker.evaluate():
+            return True
+        version = importlib.metadata.version(wanted.name)
+    except (InvalidRequirement, importlib.metadata.PackageNotFoundError):
+        return False
+    return wanted.specifier.contains(version, prereleases=True)
 
 
 def load(what: str, target: str, folder: Path, *, module: str) -> Any:

@@ -4,6 +4,7 @@ import asyncio
 import gc
 import logging
 import os
+import shlex
 import signal
 import sys
 from collections.abc import Mapping, Sequence
@@ -37,6 +38,7 @@ from harness.server.execution.executor import Executor
 from harness.server.graphs import Graphs, load_graphs, system_assistant_id
 from harness.server.health import Probe
 from harness.server.http import Route
+from harness.server.loading import is_installed
 from harness.server.logs import log_to_stderr
 from harness.server.metrics import Metrics
 from harness.server.routes import ROUTES
@@ -235,9 +237,16 @@ class _Server:
             raise ConfigError("; ".join(map(str, graphs.problems.values())))
         deployment = self._config.deployment
         if deployment is not None and deployment.meaningless:
-            logger.info("no image is built, so these have no meaning: %s", deployment.meaningless)
-        if deployment is not None and deployment.packages:
-            logger.info("these are not installed, but must have been: %s", deployment.packages)
+            keys = ", ".join(deployment.meaningless)
+            logger.info("no image is built, so these keys have no meaning: %s", keys)
+        for package in deployment.packages if deployment is not None else ():
+            if not is_installed(package):
+                logger.warning(
+                    "dependencies: %s is not installed where this server runs; install it there, "
+                    "such as with: pip install %s",
+                    package,
+                    shlex.quote(package),
+                )
         for problem in failed.values():
             logger.warning("%s", problem)
 

@@ -14,6 +14,7 @@ from langgraph_cli.schemas import Config
 from harness.config import Cors, Deployment, ItemTtlConfig, ServerConfig, ThreadTtlConfig
 from harness.config.deployment import MEANINGLESS, honoured_keys
 from harness.errors import ConfigError
+from harness.server.loading import is_installed
 
 GRAPHS: Final = {"agent": "./a.py:graph"}
 HONOURED: Final = {
@@ -172,6 +173,29 @@ def test_a_slip_of_the_pen_is_refused_with_the_right_word(
         ({"checkpointer": {"ttl": {"strategy": "burn"}}}, "strategy: Input should be 'delete'"),
         ({"store": {"ttl": {"refresh_on_read": "yes"}}}, "refresh_on_read: Input should be"),
         ({"http": []}, "http: Input should be"),
+        *(
+            ({"http": {"cors": {"allow_origins": ["*"], key: ["X-Fine", text]}}}, f"{key}: ")
+            for key in ("allow_methods", "allow_headers", "expose_headers")
+            for text in ("a\r\nb: c", "a b", "a,b", "a:", "\0", "\u20ac", "")
+        ),
+        *(
+            ({"http": {"cors": {"allow_origins": [f"https://a{each}b"]}}}, "is no origin")
+            for each in ("\r\n", "\0", "\x7f", "\u20ac", "/", " ")
+        ),
+        *(
+            ({"env": {name: "x"}}, "env: .* cannot be the name of a variable")
+            for name in ("", "A=B", "A\0", "=")
+        ),
+        ({"env": {"A": "secret\0"}}, "env: the value of A has NUL"),
+        *(
+            ({"dependencies": [text]}, "dependencies: .* is no path")
+            for text in ("\0", "./a\0b", "x" * 5_000)
+        ),
+        *(
+            ({part: {"ttl": {"sweep_interval_minutes": each}}}, "greater than or equal to 0.016")
+            for part in ("checkpointer", "store")
+            for each in (0, -1, 1e-300, 0.01)
+        ),
     ],
 )
 def test_a_value_that_cannot_be_used(tmp_path: Path, given: dict[str, Any], says: str) -> None:
@@ -179,6 +203,7 @@ def test_a_value_that_cannot_be_used(tmp_path: Path, given: dict[str, Any], says
     with pytest.raises(ConfigError, match=says) as refused:
         read(tmp_path, **given)
     assert "\n" not in str(refused.value)
+    assert "secret" not in str(refused.value)
 
 
 @pytest.mark.parametrize(
@@ -248,6 +273,42 @@ def test_env_sets_what_the_process_has_not(
         assert os.environ["HARNESS_TEST_NEW"] == "a b"
     finally:
         os.environ.pop("HARNESS_TEST_NEW", None)
+
+
+@pytest.mark.invariant(55)
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"\xff\xfe=\x00\nA=B\n", r"env: \.env is not UTF-8"),
+        (b"A=\0", "env: the value of A has NUL"),
+        (b"A\0=1", "env: .* cannot be the name of a variable"),
+    ],
+)
+def test_a_file_of_variables_that_cannot_be_used(tmp_path: Path, content: bytes, says: str) -> None:
+    """One line names the file, the variable and what is wrong."""
+    (tmp_path / ".env").write_bytes(content)
+    with pytest.raises(ConfigError, match=says) as refused:
+        read(tmp_path, env=".env")
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.invariant(55)
+@pytest.mark.parametrize(
+    ("dependency", "installed"),
+    [
+        ("langgraph", True),
+        ("LangGraph_SDK", True),
+        ("langgraph>=1,<99", True),
+        ("langgraph<0.1", False),
+        ("no-such-package-of-harness", False),
+        ("no-such-package-of-harness; python_version < '3'", True),
+        ("git+https://example.com/x.git", False),
+        ("requests>>2", False),
+    ],
+)
+def test_a_package_that_is_missing_is_found_out(dependency: str, installed: bool) -> None:
+    """By its name and its version, as pip would see it."""
+    assert is_installed(dependency) is installed
 
 
 @pytest.mark.invariant(55)
