@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -23,6 +24,7 @@ from harness.server.encoding import encode
 from harness.server.execution.outcomes import Outcome
 from harness.server.metrics import Metrics
 from harness.server.routes.starting import shown
+from harness.server.shares import Shares
 
 logger = logging.getLogger("harness.server")
 
@@ -33,6 +35,7 @@ _AT_ONCE: Final = 8
 _ATTEMPTS: Final = 6
 _FIRST_PAUSE_S: Final = 0.5
 _TIMEOUT_S: Final = 10.0
+"""Of one attempt, from the connection to the last header of the answer."""
 _AGAIN: Final = frozenset({408, 425, 429})
 """Statuses below 500 after which the same request may go well."""
 
@@ -43,16 +46,24 @@ class Webhooks:
     A delivery that fails (no connection, no answer within ten seconds, a status of 500 or more,
     408, 425 or 429) is tried up to six times, with pauses of together some 17 seconds. Redirects
     are not followed. What fails for good, or is not done when the process ends, is logged and lost.
+    One owner has at most its share of the deliveries that are sent at once, and of all that are
+    pending, so that receivers that are slow to answer hold up nobody else's.
 
     Args:
-        config: Which hosts may be called.
+        config: Which hosts may be called, and the share of an owner.
         metrics: Counts deliveries.
+        timeout_s: Within which an attempt must have been answered, in seconds.
     """
 
-    def __init__(self, config: ServerConfig, metrics: Metrics) -> None:
+    def __init__(
+        self, config: ServerConfig, metrics: Metrics, *, timeout_s: float = _TIMEOUT_S
+    ) -> None:
         self._hosts = config.webhook_hosts
         self._counter = metrics.webhooks
-        self._at_once = asyncio.Semaphore(_AT_ONCE)
+        self._timeout_s = timeout_s
+        self._places = Shares(_AT_ONCE, config.part_of_owner)
+        self._freed = asyncio.Event()
+        self._waiting = Shares(_MOST_PENDING, config.part_of_owner)
         self._pending: dict[asyncio.Task[None], str] = {}
         self._client: httpx.AsyncClient | None = None
 
@@ -89,12 +100,15 @@ class Webhooks:
         except InvalidInput as exc:
             logger.warning("run %s: %s", run.run_id, exc)
             return
-        if len(self._pending) >= _MOST_PENDING:
-            self._note(run.run_id, "dropped", f"{_MOST_PENDING} others are under way")
+        owner = str(run.metadata.get("owner"))
+        if self._waiting.is_full(owner):
+            why = f"{self._waiting.held_by(owner)} others of its owner are under way"
+            self._note(run.run_id, "dropped", why)
             return
-        task = asyncio.create_task(self._deliver(url, run.run_id, payload_of(run, outcome)))
+        self._waiting.take(owner)
+        task = asyncio.create_task(self._deliver(url, run.run_id, owner, payload_of(run, outcome)))
         self._pending[task] = run.run_id
-        task.add_done_callback(lambda done: self._pending.pop(done, None))
+        task.add_done_callback(lambda done: self._done(done, owner))
 
     async def stop(self, grace_s: float) -> None:
         """Give what is under way so many seconds; then log what is lost."""
@@ -107,7 +121,24 @@ class Webhooks:
         if self._client is not None:
             await self._client.aclose()
 
-    async def _deliver(self, url: str, run_id: str, payload: Mapping[str, Any]) -> None:
+    def _done(self, task: asyncio.Task[None], owner: str) -> None:
+        self._pending.pop(task, None)
+        self._waiting.give(owner)
+
+    @asynccontextmanager
+    async def _place_of(self, owner: str) -> AsyncIterator[None]:
+        """Wait until the owner may send one more, and keep the place for it."""
+        while self._places.is_full(owner):
+            self._freed.clear()
+            await self._freed.wait()
+        self._places.take(owner)
+        try:
+            yield
+        finally:
+            self._places.give(owner)
+            self._freed.set()
+
+    async def _deliver(self, url: str, run_id: str, owner: str, payload: Mapping[str, Any]) -> None:
         try:
             async for attempt in AsyncRetrying(
                 stop=stop_after_attempt(_ATTEMPTS),
@@ -116,7 +147,7 @@ class Webhooks:
                 reraise=True,
             ):
                 with attempt:
-                    async with self._at_once:
+                    async with self._place_of(owner), asyncio.timeout(self._timeout_s):
                         await self._post(url, payload)
         except Exception as exc:  # noqa: BLE001 -- whatever it is, it is noted under the run's name
             self._note(run_id, "failed", f"{type(exc).__name__}: {exc}")
@@ -125,7 +156,7 @@ class Webhooks:
 
     async def _post(self, url: str, payload: Mapping[str, Any]) -> None:
         if self._client is None:
-            self._client = httpx.AsyncClient(timeout=_TIMEOUT_S, follow_redirects=False)
+            self._client = httpx.AsyncClient(timeout=self._timeout_s, follow_redirects=False)
         body = encode({**payload, "webhook_sent_at": datetime.now(UTC)})
         request = self._client.stream(
             "POST", url, content=body, headers={"Content-Type": "application/json"}
@@ -156,6 +187,6 @@ def _may_pass(error: BaseException) -> bool:
     """Whether the same request may go well later."""
     if isinstance(error, httpx.HTTPStatusError):
         return error.response.status_code >= 500 or error.response.status_code in _AGAIN
-    return isinstance(error, httpx.TransportError) and not isinstance(
+    return isinstance(error, httpx.TransportError | TimeoutError) and not isinstance(
         error, httpx.UnsupportedProtocol
     )

@@ -1,6 +1,7 @@
 """Webhooks: what is told of a run's end, when it is told again, and what is refused."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -73,8 +74,8 @@ async def test_a_temporary_thread_is_gone_when_it_is_told(client: LangGraphClien
         assert (await told(receiver))["values"]["text"] == "x"
 
 
-def a_run(url: str) -> Run:
-    """Return a run that asks for a webhook."""
+def a_run(url: str, owner: str = "ada") -> Run:
+    """Return a run of an owner that asks for a webhook."""
     now = datetime.now(UTC)
     return Run(
         run_id=str(uuid4()),
@@ -82,7 +83,7 @@ def a_run(url: str) -> Run:
         assistant_id=str(uuid4()),
         status="running",
         kwargs={"webhook": url},
-        metadata={},
+        metadata={"owner": owner},
         multitask_strategy="enqueue",
         attempt=1,
         error=None,
@@ -93,10 +94,12 @@ def a_run(url: str) -> Run:
 
 
 @asynccontextmanager
-async def delivering(**settings: Any) -> AsyncIterator[tuple[Webhooks, Metrics]]:
+async def delivering(
+    timeout_s: float = 10.0, **settings: Any
+) -> AsyncIterator[tuple[Webhooks, Metrics]]:
     """Deliver from this process."""
     metrics = Metrics()
-    webhooks = Webhooks(ServerConfig(**settings), metrics)
+    webhooks = Webhooks(ServerConfig(**settings), metrics, timeout_s=timeout_s)
     try:
         yield webhooks, metrics
     finally:
@@ -156,6 +159,59 @@ async def test_many_at_once_all_arrive() -> None:
         for n in range(40):
             webhooks.run_ended(a_run("http://127.0.0.1:9/" if n % 4 else receiver.url), SUCCESS)
         assert len({(await told(receiver))["run_id"] for _ in range(10)}) == 10
+
+
+@asynccontextmanager
+async def dripping(part: bytes) -> AsyncIterator[tuple[str, asyncio.Queue[None]]]:
+    """Listen where each answer goes on and on; return the address, and what says who has called."""
+    called = asyncio.Queue[None]()
+
+    async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+            await reader.readuntil(b"\r\n\r\n")
+            called.put_nowait(None)
+            while not writer.is_closing():
+                writer.write(part)
+                await writer.drain()
+                await asyncio.sleep(0.02)
+
+    server = await asyncio.start_server(drip, "127.0.0.1", 0)
+    try:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/", called
+    finally:
+        server.close()
+
+
+@pytest.mark.parametrize("part", [b"H", b"HTTP/1.1 100 Continue\r\n\r\n", b""])
+async def test_an_answer_that_never_ends_is_given_up(part: bytes) -> None:
+    """Each attempt ends in time, however often something of its answer arrives; then the next."""
+    async with (
+        dripping(part) as (url, called),
+        delivering(timeout_s=0.2) as (webhooks, _),
+        asyncio.timeout(20),
+    ):
+        webhooks.run_ended(a_run(url), SUCCESS)
+        for _attempt in range(2):
+            await called.get()
+
+
+async def test_one_owner_holds_up_nobody_else() -> None:
+    """Of what is sent at once and of what is pending each owner has half of what others leave."""
+    async with (
+        dripping(b"") as (url, called),
+        receiving() as receiver,
+        delivering(timeout_s=600, jwt_secret="x" * 32) as (webhooks, metrics),
+    ):
+        for owner, most in (("ada", 500), ("eve", 250)):
+            for _ in range(most + 3):
+                webhooks.run_ended(a_run(url, owner), SUCCESS)
+        async with asyncio.timeout(20):
+            for _ in range(4 + 2):
+                await called.get()
+        webhooks.run_ended(a_run(receiver.url, "bob"), SUCCESS)
+        await told(receiver)
+        assert called.empty()
+        assert 'harness_webhooks_total{outcome="dropped"} 6.0' in metrics.text()
 
 
 @pytest.mark.parametrize(
