@@ -84,6 +84,11 @@ class Broker:
         else:
             self._forget(channel)
 
+    def discard(self, channel: Channel) -> None:
+        """End the channel of a run that was never made, and forget it."""
+        channel.end()
+        self._forget(channel)
+
     def close(self) -> None:
         """End all channels, and every one that is opened from now on."""
         self._closed = True

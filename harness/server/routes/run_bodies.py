@@ -86,6 +86,8 @@ class RunBody(Schema):
     on_disconnect: OnDisconnect | None = None
     on_completion: OnRunCompleted | None = None
     after_seconds: float | None = Field(default=None, ge=0, le=MAX_DELAY_S, allow_inf_nan=False)
+    run_id: str | None = None
+    """Its id, which the official server makes itself."""
     webhook: str | None = None
     """An http(s) address that is told how the run ended."""
     strict_resume: bool | None = None
@@ -147,13 +149,6 @@ class BackgroundBody(RunBody):
         if self.on_disconnect == "cancel":
             raise ValueError("on_disconnect: a run in the background has nobody to lose")
         return self
-
-
-class NewRunBody(BackgroundBody):
-    """A run that is executed in the background."""
-
-    run_id: str | None = None
-    """Its id, which the official server makes itself."""
 
 
 class BatchRunBody(BackgroundBody):

@@ -12,7 +12,7 @@ from harness.server.execution.channel import Channel, key_of
 from harness.server.failures import HttpError
 from harness.server.http import Call, Nothing, Reply, Route, Schema, StreamReply
 from harness.server.routes import starting
-from harness.server.routes.run_bodies import NewRunBody, RunBody
+from harness.server.routes.run_bodies import BackgroundBody, RunBody
 from harness.server.routes.run_shapes import RunShape
 from harness.server.routes.starting import path_of, shown
 from harness.server.sse import HEARTBEAT, events_text
@@ -81,9 +81,9 @@ _FOLLOWED: Final[dict[str, tuple[str, ...] | None]] = {
 }
 
 
-async def create(call: Call[NewRunBody, Nothing]) -> Reply:
+async def create(call: Call[BackgroundBody, Nothing]) -> Reply:
     """Create a run, which is executed in the background."""
-    run = await starting.create(call, call.body, call.path["thread_id"], run_id=call.body.run_id)
+    run = await starting.create(call, call.body, call.path["thread_id"])
     return Reply(body=shown(run), headers={"Content-Location": path_of(run)})
 
 

@@ -3,7 +3,7 @@
 from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Any, Final
 
-from harness.errors import HarnessError, InvalidInput, NotFound
+from harness.errors import Conflict, HarnessError, InvalidInput, NotFound
 from harness.models import Run, RunStatus
 from harness.persistence import owner_scope
 from harness.server.encoding import encode
@@ -61,17 +61,19 @@ async def start(
         InvalidInput: The thread's id is no UUID.
         HttpError: 400, it has both a context and `config.configurable`, which are one.
         NotFound: There is no such assistant or thread.
-        Conflict: The strategy is `reject`, and the thread is busy.
+        Conflict: The strategy is `reject`, and the thread is busy; or the run's id is taken.
     """
     executor, owner = call.services.executor, call.owner
-    run_id = new_id()
+    run_id = new_id() if body.run_id is None else check_id(body.run_id, "run")
     on_thread = new_id() if thread_id is None else check_id(thread_id, "thread")
+    if executor.broker.find(run_id, owner=owner) is not None:  # its events are another run's
+        raise Conflict("the id of the run is taken")
     # Before the run is there: it may be claimed, and end, before this is told that it is.
     channel = executor.broker.open(on_thread, run_id, resumable=resumable, owner=owner)
     try:
         run = await create(call, body, thread_id, run_id=run_id, on_thread=on_thread)
     except BaseException:
-        executor.broker.end(run_id, owner=owner)
+        executor.broker.discard(channel)
         raise
     executor.watch(channel, owner=owner)
     return run, channel
@@ -89,7 +91,7 @@ async def create(
     services, owner = call.services, call.owner
     asked = await _arguments(call, body, thread_id, on_thread=on_thread)
     run = await services.executor.launch(
-        asked, run_id=run_id, after_s=body.after_seconds or 0, owner=owner
+        asked, run_id=run_id or body.run_id, after_s=body.after_seconds or 0, owner=owner
     )
     await _take_turn(services, run, owner=owner)
     return run
@@ -102,6 +104,7 @@ async def create_many(call: Call[Any, Any], bodies: Sequence[BatchRunBody]) -> l
         [
             {
                 **await _arguments(call, body, body.thread_id),
+                "run_id": body.run_id,
                 "after_seconds": body.after_seconds or 0,
             }
             for body in bodies

@@ -294,11 +294,27 @@ async def on_disconnect_of_readers(client: Client, way: Way) -> None:
     assert await refused(go(client, way, on_disconnect="whatever")) == 422
 
 
-@effect("POST /threads/{thread_id}/runs", "run_id")
-async def run_id(client: Client) -> None:
-    """A run has the id that it is given."""
-    way, wanted = WAYS[0], str(uuid4())
-    assert (await go(client, way, input={"text": ""}, run_id=wanted)).run["run_id"] == wanted
+@run_field("run_id")
+async def run_id(client: Client, way: Way) -> None:
+    """A run has the id that it is given; no second one has it, and no nonsense is an id."""
+    wanted = str(uuid4())
+    first = await go(client, way, input={"text": ""}, run_id=wanted)
+    assert first.run["run_id"] == wanted
+    assert await refused(go(client, way, input={"text": ""}, run_id=wanted)) == 409
+    assert await refused(go(client, way, input={"text": ""}, run_id="nonsense")) == 422
+    assert (await client.runs.get(first.run["thread_id"], wanted))["status"] == "success"
+
+
+@run_field("run_id", ways=HEARD)
+async def run_id_of_another(client: Client, way: Way) -> None:
+    """The events of a resumable run outlive an attempt to begin another one of its id."""
+    wanted = str(uuid4())
+    first = await go(client, way, input={"text": ""}, run_id=wanted, stream_resumable=True)
+    at = (first.run["thread_id"], wanted)
+    heard = [part async for part in client.runs.join_stream(*at, last_event_id="-1")]
+    assert await refused(go(client, way, input={"text": ""}, run_id=wanted)) == 409
+    again = [part async for part in client.runs.join_stream(*at, last_event_id="-1")]
+    assert again == heard != []
 
 
 @effect("POST /runs/batch", "runs", "runs.thread_id")
