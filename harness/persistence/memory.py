@@ -144,7 +144,9 @@ class MemorySaver(InMemorySaver):
         return islice(matching, limit)
 
     async def acopy_thread(self, source_thread_id: str, target_thread_id: str) -> None:
-        """Copy all checkpoints, blobs and writes of a thread; one that is not there has none.
+        """Copy a thread's checkpoints, blobs and writes; one that is not there has none.
+
+        Writes whose checkpoint is not stored yet are not copied.
 
         Raises:
             Conflict: Something is stored under the target's id; nothing was written.
@@ -161,7 +163,7 @@ class MemorySaver(InMemorySaver):
         for namespace, rows in self.storage.get(source, {}).items():
             self.storage[target][namespace] = dict(rows)
         for (thread, namespace, checkpoint), writes in list(self.writes.items()):
-            if thread == source:
+            if thread == source and checkpoint in self.storage[source].get(namespace, {}):
                 self.writes[target, namespace, checkpoint] = dict(writes)
         for (thread, namespace, channel, version), blob in list(self.blobs.items()):
             if thread == source:
