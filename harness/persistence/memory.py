@@ -18,7 +18,7 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.checkpoint.serde.base import SerializerProtocol
 
 from harness.errors import Conflict, NotFound
-from harness.persistence.fence import current_fence
+from harness.persistence.fence import Fenceable
 from harness.persistence.memory_retention import MemoryCheckpoints
 from harness.persistence.metadata import without_configurable
 from harness.persistence.serde import Serializer
@@ -31,7 +31,7 @@ _MISSING: Final = object()
 _writing_to: ContextVar[ThreadRow | None] = ContextVar("harness_writing_to", default=None)
 
 
-class MemorySaver(InMemorySaver):
+class MemorySaver(Fenceable, InMemorySaver):
     """An `InMemorySaver` that filters as Postgres does, copies threads, and keeps to fences.
 
     Args:
@@ -62,8 +62,8 @@ class MemorySaver(InMemorySaver):
         """Store a checkpoint with its blobs.
 
         Raises:
-            LeaseLost: A run writes (see `harness.persistence.fenced`) whose lease is gone; nothing
-                was written.
+            LeaseLost: A run writes whose lease is gone, or nobody whom a saver that requires a
+                fence knows (see `harness.persistence.fence`); nothing was written.
             NotFound: It writes to another thread, which its owner does not have; or the thread that
                 is written to alone is gone; nothing was written.
         """
@@ -115,7 +115,7 @@ class MemorySaver(InMemorySaver):
 
         Locked, since nodes that are no coroutines call a saver from threads of their own.
         """
-        runs, threads, fence = self.tables.runs, self.tables.threads, current_fence()
+        runs, threads, fence = self.tables.runs, self.tables.threads, self._write_fence()
         with runs.lock, threads.lock:
             alone = _writing_to.get()
             if alone is not None and threads.get(alone.thread_id) is not alone:

@@ -19,7 +19,7 @@ import uvloop
 from harness.config import DatabaseConfig, ServerConfig, prepare_robyn
 from harness.errors import ConfigError, HarnessError
 from harness.models import SYSTEM
-from harness.persistence import Serializer
+from harness.persistence import Fenceable, Serializer
 from harness.runtime import (
     get_checkpointer,
     get_storage,
@@ -189,6 +189,8 @@ class _Server:
         storage, checkpointer, store = get_storage(), get_checkpointer(), get_store()
         if checkpointer is None or store is None:
             raise ConfigError("there is no persistence")
+        if isinstance(checkpointer, Fenceable):
+            checkpointer.requires_fence = True  # a node's own threads know no fence
         graphs = Graphs(self._sources, checkpointer, store)
         await self._try(graphs)
         for name in graphs.names:
