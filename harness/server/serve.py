@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from threading import Thread
@@ -51,6 +52,9 @@ _CLOSING_S: Final = 1.0
 """Given to readers to take the last pieces of their streams."""
 _SENDING_S: Final = 0.1
 """Given to Robyn to send what it was given last, since it does not tell when it has."""
+_SPARE_THREADS: Final = 8
+"""Beside one for the node of each run: who has a part of the places has that part of the threads at
+most, unless nodes of a run are executed at once. Python's own default is fewer than the places."""
 _ENDING: Final = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -149,6 +153,8 @@ class _Server:
 
     async def start(self) -> None:
         """Open everything; a process that cannot says why in one line, and ends with status 1."""
+        threads = ThreadPoolExecutor(self._config.concurrency + _SPARE_THREADS)
+        asyncio.get_running_loop().set_default_executor(threads)
         try:
             self._services = await self._open()
         except HarnessError as exc:

@@ -1,8 +1,9 @@
-"""A graph whose node starts a thread of its own, without a context, that writes when it is let."""
+"""Graphs that keep threads: of a node's own, which write when they are let, and of the server."""
 
 import asyncio
 import threading
 import time
+import uuid
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
@@ -75,4 +76,15 @@ async def _start(state: State, config: RunnableConfig) -> State:
     return {"kept": "mine"}
 
 
+def _hold(state: State) -> State:
+    """Keep the thread that the node is executed in until `go` is there, if a folder is named."""
+    if "folder" in state:
+        folder, until = Path(state["folder"]), time.monotonic() + _WITHIN_S
+        (folder / f"held {uuid.uuid4()}").touch()
+        while not (folder / "go").exists() and time.monotonic() < until:
+            time.sleep(0.005)
+    return {"kept": "mine"}
+
+
+holding = StateGraph(State).add_node("hold", _hold).add_edge(START, "hold")
 graph = StateGraph(State).add_node("start", _start).add_edge(START, "start")
