@@ -1,6 +1,6 @@
 """LangGraph's checkpointer and store and their tables, as this project runs them."""
 
-from harness.persistence.fence import Fence, fenced
+from harness.persistence.fence import Fence, Fenceable, fenced
 from harness.persistence.forgetting import forget_run, forget_update
 from harness.persistence.memory import memory_saver
 from harness.persistence.owner import current_owner, owner_scope
@@ -15,6 +15,7 @@ from harness.persistence.writing import hold_thread, write_alone
 __all__ = [
     "AgentStore",
     "Fence",
+    "Fenceable",
     "PooledSaver",
     "Serializer",
     "Unwritten",

@@ -31,7 +31,7 @@ from psycopg.types.json import Jsonb
 
 from harness.database.connections import Pool
 from harness.errors import HarnessError, InvalidInput, NotFound, Unreadable
-from harness.persistence.fence import Fence, current_fence
+from harness.persistence.fence import Fence, Fenceable
 from harness.persistence.inline import divided, scalars
 from harness.persistence.metadata import without_configurable
 from harness.persistence.serde import Serializer
@@ -65,7 +65,7 @@ _PLAIN: Final = (JsonPlusSerializer, Serializer)
 """Serializers, without their subclasses, that hide nothing of what they are given."""
 
 
-class DirectSaver(AsyncPostgresSaver):
+class DirectSaver(Fenceable, AsyncPostgresSaver):
     """An `AsyncPostgresSaver` that reads and writes the same rows with less ado.
 
     How large a value is is known only once it has been serialised, so its channel's last size tells
@@ -92,8 +92,8 @@ class DirectSaver(AsyncPostgresSaver):
         super().__init__(pool, serde=Serializer() if serde is None else serde)
         self._stores_configurable = stores_configurable
         self._large: set[str] = set()
-        self._under_way = 0
-        """Statements that were sent and not answered."""
+        self._under_way: set[object] = set()
+        """Statements that were sent and not answered, whichever run's saver sent them."""
 
     async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
         """Return a checkpoint; its connection is given back before its values are read."""
@@ -196,7 +196,7 @@ class DirectSaver(AsyncPostgresSaver):
             LeaseLost: The run that writes has no lease any more; nothing was written.
             NotFound: It writes to another thread, which its owner does not have; likewise.
         """
-        fence = current_fence()
+        fence = self._write_fence()
         if fence is None:
             async with self._executed(statement(name, row, rows), params):
                 return
@@ -241,13 +241,14 @@ class DirectSaver(AsyncPostgresSaver):
         self, query: str, params: Mapping[str, Any], *, prepare: bool | None = None
     ) -> AsyncIterator[AsyncCursor[DictRow]]:
         """Send a statement; what comes back is there for the block."""
-        self._under_way += 1
+        sent = object()
+        self._under_way.add(sent)
         try:
             async with self._cursor() as cursor:
                 await cursor.execute(query, params, prepare=prepare, binary=True)
                 yield cursor
         finally:
-            self._under_way -= 1
+            self._under_way.discard(sent)
 
     async def _give_way(self) -> None:
         """Let conversations go on before a write takes the event loop.
@@ -255,7 +256,7 @@ class DirectSaver(AsyncPostgresSaver):
         With `durability="async"` nobody waits for a write, but whoever is about to read its first
         token waits for the processor. Where it is waited for, the turns cost some microseconds.
         """
-        for _ in range(_TURNS if self._under_way >= _CROWD else _TURNS_ALONE):
+        for _ in range(_TURNS if len(self._under_way) >= _CROWD else _TURNS_ALONE):
             await asyncio.sleep(0)
 
     async def _dumped(

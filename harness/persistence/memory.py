@@ -18,7 +18,7 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.checkpoint.serde.base import SerializerProtocol
 
 from harness.errors import Conflict, NotFound
-from harness.persistence.fence import current_fence
+from harness.persistence.fence import Fenceable
 from harness.persistence.memory_retention import MemoryCheckpoints
 from harness.persistence.metadata import without_configurable
 from harness.persistence.serde import Serializer
@@ -31,7 +31,7 @@ _MISSING: Final = object()
 _writing_to: ContextVar[ThreadRow | None] = ContextVar("harness_writing_to", default=None)
 
 
-class MemorySaver(InMemorySaver):
+class MemorySaver(Fenceable, InMemorySaver):
     """An `InMemorySaver` that filters as Postgres does, copies threads, and keeps to fences.
 
     Args:
@@ -62,8 +62,8 @@ class MemorySaver(InMemorySaver):
         """Store a checkpoint with its blobs.
 
         Raises:
-            LeaseLost: A run writes (see `harness.persistence.fenced`) whose lease is gone; nothing
-                was written.
+            LeaseLost: A run writes whose lease is gone, or nobody whom a saver that requires a
+                fence knows (see `harness.persistence.fence`); nothing was written.
             NotFound: It writes to another thread, which its owner does not have; or the thread that
                 is written to alone is gone; nothing was written.
         """
@@ -115,7 +115,7 @@ class MemorySaver(InMemorySaver):
 
         Locked, since nodes that are no coroutines call a saver from threads of their own.
         """
-        runs, threads, fence = self.tables.runs, self.tables.threads, current_fence()
+        runs, threads, fence = self.tables.runs, self.tables.threads, self._write_fence()
         with runs.lock, threads.lock:
             alone = _writing_to.get()
             if alone is not None and threads.get(alone.thread_id) is not alone:
@@ -144,7 +144,9 @@ class MemorySaver(InMemorySaver):
         return islice(matching, limit)
 
     async def acopy_thread(self, source_thread_id: str, target_thread_id: str) -> None:
-        """Copy all checkpoints, blobs and writes of a thread; one that is not there has none.
+        """Copy a thread's checkpoints, blobs and writes; one that is not there has none.
+
+        Writes whose checkpoint is not stored yet are not copied.
 
         Raises:
             Conflict: Something is stored under the target's id; nothing was written.
@@ -161,7 +163,7 @@ class MemorySaver(InMemorySaver):
         for namespace, rows in self.storage.get(source, {}).items():
             self.storage[target][namespace] = dict(rows)
         for (thread, namespace, checkpoint), writes in list(self.writes.items()):
-            if thread == source:
+            if thread == source and checkpoint in self.storage[source].get(namespace, {}):
                 self.writes[target, namespace, checkpoint] = dict(writes)
         for (thread, namespace, channel, version), blob in list(self.blobs.items()):
             if thread == source:

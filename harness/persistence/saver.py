@@ -21,7 +21,6 @@ from harness.config import DatabaseConfig
 from harness.database import Database
 from harness.errors import DatabaseUnavailable, InvalidInput, OutcomeUnknown
 from harness.persistence.direct import DirectSaver
-from harness.persistence.fence import current_fence
 from harness.persistence.unwritten import counted
 from harness.storage.postgres.checkpoints import (
     copy_thread,
@@ -171,8 +170,8 @@ class PooledSaver(DirectSaver):
         """Store a checkpoint with its blobs, all or nothing.
 
         Raises:
-            LeaseLost: A run writes (see `harness.persistence.fenced`) whose lease is gone; nothing
-                was written.
+            LeaseLost: A run writes whose lease is gone, or nobody whom a saver that requires a
+                fence knows (see `harness.persistence.fence`); nothing was written.
             NotFound: It writes to another thread, which its owner does not have; nothing was
                 written.
             OutcomeUnknown: The connection died after it was sent.
@@ -195,13 +194,8 @@ class PooledSaver(DirectSaver):
 
     async def adelete_thread(self, thread_id: str) -> None:
         """Delete a thread's checkpoints, blobs and writes; raises as `aput` does."""
-        thread_id, fence = str(thread_id), current_fence()
-        if fence is None:
-            await super().adelete_thread(thread_id)
-            return
-        async with self._database.unit():
-            await self._hold_fence(fence, thread_id)
-            await super().adelete_thread(thread_id)
+        async with self._held(str(thread_id)):
+            await super().adelete_thread(str(thread_id))
 
     async def acopy_thread(self, source_thread_id: str, target_thread_id: str) -> None:
         """Copy a thread's checkpoints, blobs and writes, all or nothing; raises as `aput` does.
@@ -210,12 +204,7 @@ class PooledSaver(DirectSaver):
             Conflict: The target has some already; nothing was written.
         """
         source, target = str(source_thread_id), str(target_thread_id)
-        fence = current_fence()
-        if fence is None:
-            await copy_thread(self._database, source, target)
-            return
-        async with self._database.unit():
-            await self._hold_fence(fence, target)
+        async with self._held(target):
             await copy_thread(self._database, source, target)
 
     async def aprune(self, thread_ids: Sequence[str], *, strategy: str = "keep_latest") -> None:
@@ -251,13 +240,14 @@ class PooledSaver(DirectSaver):
         Raises:
             Conflict: A thread's checkpoints kept changing; those of the threads before are done.
         """
+        self._write_fence()  # nobody who may not write learns whether there is anything
         runs = frozenset(map(str, run_ids))
         for thread_id in await threads_of_runs(self._database, runs):
             await self._shorten(thread_id, not_of(runs), with_calls=False)
 
     async def _shorten(self, thread_id: str, stays: Stays, *, with_calls: bool = True) -> None:
-        """Shorten a thread, under the fence that is around this call."""
-        fence = current_fence()
+        """Shorten a thread, under the fence that it needs."""
+        fence = self._write_fence()
         if fence is None:
             await shorten_thread(self._database, thread_id, stays, with_calls=with_calls)
             return
@@ -265,6 +255,17 @@ class PooledSaver(DirectSaver):
             await hold(connection, thread_id)  # before the run, as by all that lock both
             await self._hold_fence(fence, thread_id)
             await shorten(connection, thread_id, stays, with_calls=with_calls)
+
+    @asynccontextmanager
+    async def _held(self, thread_id: str) -> AsyncIterator[None]:
+        """Make one transaction of the block, under the fence that it needs; raises as `aput`."""
+        fence = self._write_fence()
+        if fence is None:
+            yield
+            return
+        async with self._database.unit():
+            await self._hold_fence(fence, thread_id)
+            yield
 
 
 def _named(config: RunnableConfig) -> RunnableConfig:

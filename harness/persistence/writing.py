@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from typing import Any, Final
 
 from harness.errors import NotFound
+from harness.persistence.fence import unfenced
 from harness.persistence.memory import MemorySaver
 from harness.persistence.saver import PooledSaver
 from harness.storage.postgres.sql import load
@@ -33,7 +34,7 @@ async def write_alone(saver: Any, thread_id: str) -> AsyncIterator[None]:
         Overloaded: No connection became free in time; nothing was written.
     """
     if isinstance(saver, MemorySaver):
-        with saver.writing_to(thread_id):
+        with unfenced(), saver.writing_to(thread_id):
             yield
         return
     if not isinstance(saver, PooledSaver):
@@ -43,7 +44,8 @@ async def write_alone(saver: Any, thread_id: str) -> AsyncIterator[None]:
         locked = await connection.execute(SQL["lock"], {"thread_id": thread_id})
         if not locked.rowcount:  # nothing would keep it apart from one that is made meanwhile
             raise NotFound.of("thread", thread_id)
-        yield
+        with unfenced():
+            yield
 
 
 @asynccontextmanager
@@ -61,10 +63,12 @@ async def hold_thread(saver: Any, thread_id: str) -> AsyncIterator[None]:
         Exception: As `write_alone`.
     """
     if not isinstance(saver, PooledSaver):
-        yield
+        with unfenced():
+            yield
         return
     async with saver.database.unit() as connection:
         held = await connection.execute(THREADS["hold"], {"id": thread_id})
         if not held.rowcount:
             raise NotFound.of("thread", thread_id)
-        yield
+        with unfenced():
+            yield

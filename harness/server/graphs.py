@@ -1,5 +1,6 @@
 """The graphs that are served: from a `langgraph.json`, or those that come with harness."""
 
+import copy
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Final, cast
@@ -15,7 +16,7 @@ from harness.agents import GRAPHS, Graph
 from harness.agents.graph import Saver
 from harness.config import Deployment
 from harness.errors import ConfigError, GraphUnusable, NotFound
-from harness.persistence import register_schemas
+from harness.persistence import Fence, Fenceable, register_schemas
 from harness.server.factories import Factory, Purpose, entered, is_context, telling
 from harness.server.loading import import_from, load
 from harness.server.users import User
@@ -98,6 +99,7 @@ class Graphs:
         access: AccessContext = "threads.read",
         context: Mapping[str, Any] | None = None,
         user: User | None = None,
+        fence: Fence | None = None,
     ) -> AsyncIterator[Graph]:
         """Yield a graph; one that its function makes for a purpose ends with the block.
 
@@ -107,11 +109,24 @@ class Graphs:
             access: What it is wanted for.
             context: The run's.
             user: Who wants it; None without authentication.
+            fence: What its checkpointer is bound to, whatever thread of a node calls it.
 
         Raises:
             NotFound: There is no graph of that name.
             GraphUnusable: It cannot be loaded or made, or is no graph.
         """
+        async with self._opened(name, config, access, context, user) as graph:
+            yield graph if fence is None else _fenced(graph, fence)
+
+    @asynccontextmanager
+    async def _opened(
+        self,
+        name: str,
+        config: RunnableConfig | None,
+        access: AccessContext,
+        context: Mapping[str, Any] | None,
+        user: User | None,
+    ) -> AsyncIterator[Graph]:
         if name not in self._sources:
             raise NotFound.of("graph", name)
         if name in self._made:
@@ -163,6 +178,16 @@ class Graphs:
                 register_schemas(self._checkpointer, graph)
                 return cast("Graph", graph)
         raise GraphUnusable(f"graph {name!r} is no LangGraph graph, but a {type(made).__name__}")
+
+
+def _fenced(graph: Graph, fence: Fence) -> Graph:
+    """Return the graph as a run has it; a shallow copy, since other runs share the rest."""
+    saver: Any = graph.checkpointer
+    if not isinstance(saver, Fenceable):
+        return graph
+    own = copy.copy(graph)
+    own.checkpointer = cast("Saver", saver.fenced_by(fence))
+    return own
 
 
 def _is_factory(source: Any) -> bool:

@@ -8,6 +8,7 @@ import shlex
 import signal
 import sys
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from threading import Thread
@@ -20,7 +21,7 @@ import uvloop
 from harness.config import DatabaseConfig, ServerConfig, prepare_robyn
 from harness.errors import ConfigError, HarnessError
 from harness.models import SYSTEM
-from harness.persistence import Serializer
+from harness.persistence import Fenceable, Serializer
 from harness.runtime import (
     get_checkpointer,
     get_storage,
@@ -53,6 +54,9 @@ _CLOSING_S: Final = 1.0
 """Given to readers to take the last pieces of their streams."""
 _SENDING_S: Final = 0.1
 """Given to Robyn to send what it was given last, since it does not tell when it has."""
+_SPARE_THREADS: Final = 8
+"""Beside one for the node of each run: who has a part of the places has that part of the threads at
+most, unless nodes of a run are executed at once. Python's own default is fewer than the places."""
 _ENDING: Final = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -151,6 +155,8 @@ class _Server:
 
     async def start(self) -> None:
         """Open everything; a process that cannot says why in one line, and ends with status 1."""
+        threads = ThreadPoolExecutor(self._config.concurrency + _SPARE_THREADS)
+        asyncio.get_running_loop().set_default_executor(threads)
         try:
             self._services = await self._open()
         except HarnessError as exc:
@@ -191,6 +197,8 @@ class _Server:
         storage, checkpointer, store = get_storage(), get_checkpointer(), get_store()
         if checkpointer is None or store is None:
             raise ConfigError("there is no persistence")
+        if isinstance(checkpointer, Fenceable):
+            checkpointer.requires_fence = True  # a node's own threads know no fence
         graphs = Graphs(self._sources, checkpointer, store)
         await self._try(graphs)
         for name in graphs.names:

@@ -56,11 +56,11 @@ class Place:
             found["writes"] = sum(map(len, writes))
         return +found
 
-    async def begun(self) -> "Begun":
+    async def begun(self, owner: str = OWNER) -> "Begun":
         """Begin a run on a new thread that has a past, of an assistant of its own."""
-        assistant = await self.storage.assistants.create("g", owner=OWNER)
+        assistant = await self.storage.assistants.create("g", owner=owner)
         _, lease = await self.storage.runs.begin(
-            str(uuid4()), assistant.assistant_id, lease_s=3_600, if_not_exists="create", owner=OWNER
+            str(uuid4()), assistant.assistant_id, lease_s=3_600, if_not_exists="create", owner=owner
         )
         assert lease is not None
         past = empty_checkpoint()
@@ -183,6 +183,45 @@ WRITES: Final[dict[str, Write]] = {
     "mixed writes": _writing("c", ERROR),
     "copy": _copy,
 }
+
+
+# What a run deletes by its saver.
+
+
+async def _delete_checkpoints(saver: Saver, run: Begun) -> None:
+    await saver.adelete_thread(run.thread)
+
+
+async def _delete_by_a_thread(saver: Saver, run: Begun) -> None:
+    await asyncio.to_thread(saver.delete_thread, run.thread)
+
+
+async def _keep_latest(saver: Saver, run: Begun) -> None:
+    await saver.aprune([run.thread], strategy="keep_latest")
+
+
+async def _prune_all(saver: Saver, run: Begun) -> None:
+    await saver.aprune([run.thread], strategy="delete")
+
+
+async def _delete_for_run(saver: Saver, run: Begun) -> None:
+    await saver.adelete_for_runs([run.lease.run_id])
+
+
+def ways_to_delete(place: Place) -> dict[str, Write]:
+    """Return the ways in which the saver of a place deletes."""
+    everywhere: dict[str, Write] = {
+        "delete": _delete_checkpoints,
+        "delete by a thread": _delete_by_a_thread,
+    }
+    if isinstance(place.saver, MemorySaver):
+        return everywhere
+    return {
+        **everywhere,
+        "keep latest": _keep_latest,
+        "prune": _prune_all,
+        "delete for run": _delete_for_run,
+    }
 
 
 # How a run comes to be over, for whoever executes it.

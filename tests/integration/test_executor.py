@@ -654,16 +654,17 @@ async def test_a_run_that_never_ends_fails(bench: Bench) -> None:
 
 
 class LateSaver(PooledSaver):
-    """A saver that calls `after_read`, once, when it has read a checkpoint."""
+    """A saver that makes each call of `after_read` once, when any run's copy of it has read."""
 
-    after_read: Callable[[], Awaitable[object]] | None = None
+    def __init__(self, database: Database, **settings: Any) -> None:
+        super().__init__(database, **settings)
+        self.after_read: list[Callable[[], Awaitable[object]]] = []
 
     async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
         """Read."""
         found = await super().aget_tuple(config)
-        after, self.after_read = self.after_read, None
-        if after is not None:
-            await after()
+        while self.after_read:
+            await self.after_read.pop()()
         return found
 
 
@@ -682,7 +683,7 @@ async def test_an_update_that_is_refused_is_forgotten(scratch_databases: Scratch
         run = await bench.create("agent", None, on=first, command=refused)
         url = str(saver.database.config.url)
         async with await psycopg.AsyncConnection.connect(url) as other:
-            saver.after_read = lambda: other.execute(LOCK, (run.run_id,))
+            saver.after_read.append(lambda: other.execute(LOCK, (run.run_id,)))
             ending = asyncio.create_task(bench.ended(executor, run))
             ended, _ = await asyncio.wait({ending}, timeout=0.5)
             assert not ended
@@ -703,12 +704,12 @@ async def test_a_run_without_a_thread_leaves_none(scratch_databases: ScratchData
         saver = cast("LateSaver", bench.saver)
 
         async def fail() -> None:
-            saver.after_read = fail
+            saver.after_read.append(fail)
             raise psycopg.DataError("a row is damaged")
 
         run = await bench.create("steps", SLOW, temporary=True)
         await bench.begun(executor, run)
-        saver.after_read = fail
+        saver.after_read.append(fail)
         await executor.stopper.cancel(run, owner=OWNER)
         with pytest.raises(NotFound):
             await bench.storage.threads.get(run.thread_id, owner=OWNER)

@@ -1,10 +1,12 @@
 """A run whose lease is gone writes nothing: every kind of ending meets every kind of write."""
 
 import asyncio
+import copy
 import threading
 from collections import Counter
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import contextmanager, nullcontext
+from contextvars import Context
 from dataclasses import replace
 from functools import partial
 from typing import Any, cast
@@ -16,9 +18,18 @@ from langgraph.checkpoint.base import empty_checkpoint
 from langgraph.checkpoint.base.id import uuid6
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
+from harness.agents.graph import Saver
 from harness.database import ScratchDatabases
 from harness.errors import LeaseLost, NotFound
-from harness.persistence import Fence, PooledSaver, direct, fenced, hold_thread, write_alone
+from harness.persistence import (
+    Fence,
+    Fenceable,
+    PooledSaver,
+    direct,
+    fenced,
+    hold_thread,
+    write_alone,
+)
 from harness.persistence.memory import MemorySaver
 from harness.persistence.memory_retention import MemoryCheckpoints
 from tests.integration.fencing import (
@@ -34,6 +45,7 @@ from tests.integration.fencing import (
     Write,
     in_memory,
     on_postgres,
+    ways_to_delete,
 )
 
 pytestmark = pytest.mark.invariant(52, 53, 61)
@@ -54,13 +66,29 @@ def place(request: pytest.FixtureRequest) -> Place:
     return cast("list[Place]", request.getfixturevalue("processes"))[0]
 
 
+def fenced_by(saver: Saver, fence: Fence) -> Saver:
+    """Return a saver as a run has it."""
+    assert isinstance(saver, Fenceable)
+    return cast("Saver", saver.fenced_by(fence))
+
+
+async def without_context(call: Coroutine[Any, Any, None]) -> None:
+    """Await a call that knows nothing of its caller, as those of a thread's own."""
+    await asyncio.get_running_loop().create_task(call, context=Context())
+
+
 async def refused(place: Place, run: Begun, write: Write) -> None:
     """Assert that a write is refused, adds nothing, and tells the execution."""
     before, told = await place.rows(run.thread), []
-    with fenced(run.fence, lambda: told.append(True)), pytest.raises(LeaseLost):
+    fence = replace(run.fence, on_lost=lambda: told.append(True))
+    with fenced(fence), pytest.raises(LeaseLost):
         await write(place.saver, run)
     assert await place.rows(run.thread) == before
     assert told
+    with pytest.raises(LeaseLost):
+        await without_context(write(fenced_by(place.saver, fence), run))
+    assert await place.rows(run.thread) == before
+    assert len(told) == 2
 
 
 @pytest.mark.parametrize("ended", ENDS)
@@ -77,6 +105,59 @@ async def test_after_its_end_a_run_writes_nothing(place: Place, ended: str) -> N
         assert await place.rows(run.thread) == Counter()
     for write in WRITES.values():
         await refused(place, run, write)
+
+
+@pytest.mark.parametrize("ended", ENDS)
+async def test_whoever_has_a_runs_saver_is_fenced(place: Place, ended: str) -> None:
+    """Without any context, what a run's saver writes or deletes passes until the run is over."""
+    run = await place.begun()
+    saver = fenced_by(place.saver, run.fence)
+    for name, write in WRITES.items():
+        if name != "copy":  # onto nothing only
+            await without_context(write(saver, run))
+    assert await place.rows(run.thread) > PAST
+    await ENDS[ended](place, run)
+    before = await place.rows(run.thread)
+    for name, write in (WRITES | ways_to_delete(place)).items():
+        if name == "delete for run" and ended in LEAVES_NOTHING | {"rolled back"}:
+            continue  # there is nothing that it could delete
+        with pytest.raises(LeaseLost):
+            await without_context(write(saver, run))
+    assert await place.rows(run.thread) == before
+
+
+async def test_a_run_deletes_what_its_owner_has(place: Place) -> None:
+    """Its saver deletes its own thread's checkpoints, and none of another owner's threads."""
+    for delete in ways_to_delete(place).values():
+        run, others = await place.begun(), await place.begun(OTHER)
+        await without_context(WRITES["put of few"](place.saver, others))
+        saver, before = fenced_by(place.saver, run.fence), await place.rows(others.thread)
+        with pytest.raises(NotFound):
+            await without_context(delete(saver, others))
+        assert await place.rows(others.thread) == before
+        await without_context(WRITES["put of few"](saver, run))
+        had = await place.rows(run.thread)
+        await without_context(delete(saver, run))
+        assert (await place.rows(run.thread))["checkpoints"] < had["checkpoints"]
+
+
+async def test_a_server_writes_nothing_without_a_fence(place: Place) -> None:
+    """Where a fence is required, who is unknown writes and deletes nothing; the server does."""
+    run = await place.begun()
+    strict = copy.copy(place.saver)
+    assert isinstance(strict, Fenceable)
+    strict.requires_fence = True
+    saver, before = cast("Saver", strict), await place.rows(run.thread)
+    for write in (*WRITES.values(), *ways_to_delete(place).values()):
+        with pytest.raises(LeaseLost):
+            await write(saver, run)
+    assert await place.rows(run.thread) == before
+    for keep in (write_alone, hold_thread):
+        async with keep(saver, run.thread):
+            await WRITES["put of few"](saver, run)
+    with fenced(run.fence):
+        await WRITES["put of few"](saver, run)
+    assert (await place.rows(run.thread))["checkpoints"] == before["checkpoints"] + 3
 
 
 async def _waits(task: "asyncio.Task[Any]", place: Place) -> bool:
@@ -327,7 +408,8 @@ class TestDeletions:
         await ENDS["cancelled"](place, run)
         for deletion in deletions(place, run, thread).values():
             told: list[bool] = []
-            with fenced(run.fence, partial(told.append, True)), pytest.raises(LeaseLost):
+            fence = replace(run.fence, on_lost=partial(told.append, True))
+            with fenced(fence), pytest.raises(LeaseLost):
                 await deletion
             assert told
         assert await place.rows(thread) == before
@@ -384,6 +466,8 @@ class TestElsewhere:
         for write in WRITES.values():
             with fenced(run.fence), pytest.raises(NotFound):
                 await write(place.saver, there)
+            with pytest.raises(NotFound):
+                await without_context(write(fenced_by(place.saver, run.fence), there))
         assert await place.rows(other) == Counter()
         await _write(place, run, WRITES["put"])
 

@@ -1,8 +1,10 @@
 """One owner cannot take the server from the others: shares, turns, and bounds on what is asked."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -76,6 +78,26 @@ async def is_served(client: LangGraphClient) -> None:
         await client.store.put_item(("home",), "note", {"a": 1})
         item: Any = await client.store.get_item(("home",), "note")
         assert item["value"] == {"a": 1}
+
+
+@pytest.mark.invariant(58)
+async def test_nodes_that_are_no_coroutines_leave_threads(
+    alice: LangGraphClient, hostile: list[LangGraphClient], tmp_path: Path
+) -> None:
+    """Whoever has runs that keep a thread each, another's run gets a thread with its place."""
+    held = 0
+    try:
+        for client, part in zip(hostile, (PLACES // 2, PLACES // 4), strict=True):
+            for _ in range(part):
+                await client.runs.create(None, "holding", input={"folder": str(tmp_path)})
+            held += part
+            async with asyncio.timeout(20):
+                while len(os.listdir(tmp_path)) < held:  # noqa: ASYNC110, PTH208 -- by another process
+                    await asyncio.sleep(0.01)
+                values: Any = await alice.runs.wait(None, "holding", input={})
+            assert values == {"kept": "mine"}
+    finally:
+        (tmp_path / "go").touch()
 
 
 @pytest.mark.invariant(58)

@@ -162,10 +162,10 @@ class Execution:
     async def _execute(self) -> None:
         """Call the graph, and publish what it says."""
         run = self.run
-        fence = Fence.of(self.lease, owner=self.owner)
+        fence = Fence.of(self.lease, owner=self.owner, on_lost=self._tell_lost)
         with (
             owner_scope(self.owner),
-            fenced(fence, self._tell_lost),
+            fenced(fence),
             self._unwritten.counting(),
         ):
             self._channel.publish("metadata", {"run_id": run.run_id, "attempt": run.attempt})
@@ -186,6 +186,7 @@ class Execution:
                 access="threads.create_run",
                 context=context_of(run, assistant),
                 user=None if self.owner == ANYBODY else config["configurable"][USER],
+                fence=fence,
             ) as graph:
                 self._graph = graph
                 continues = run.attempt > 1 and await is_head_of(self._checkpointer, run)

@@ -148,7 +148,8 @@ SELECT EXISTS (SELECT FROM checkpoints WHERE thread_id = %(target)s)
     OR EXISTS (SELECT FROM checkpoint_blobs WHERE thread_id = %(target)s)
     OR EXISTS (SELECT FROM checkpoint_writes WHERE thread_id = %(target)s) AS taken
 
--- One statement, so that all is of one snapshot.
+-- One statement, so that all is of one snapshot. A run stores writes before their checkpoint; these
+-- have no meaning without it. (IS TRUE has the keys hashed once: an IN alone would become a join.)
 -- statement: copy
 WITH copied AS (
     INSERT INTO checkpoints (thread_id, checkpoint_ns, checkpoint_id, parent_checkpoint_id, type,
@@ -164,4 +165,7 @@ WITH copied AS (
 INSERT INTO checkpoint_writes (thread_id, checkpoint_ns, checkpoint_id, task_id, idx, channel, type,
                                blob, task_path)
 SELECT %(target)s, checkpoint_ns, checkpoint_id, task_id, idx, channel, type, blob, task_path
-FROM checkpoint_writes WHERE thread_id = %(id)s
+FROM checkpoint_writes
+WHERE thread_id = %(id)s AND ((checkpoint_ns, checkpoint_id) IN (
+    SELECT checkpoint_ns, checkpoint_id FROM checkpoints WHERE thread_id = %(id)s
+)) IS TRUE

@@ -11,7 +11,7 @@ from psycopg import errors as pg
 
 from harness.database import translate
 from harness.errors import HarnessError, LeaseLost
-from harness.persistence import Serializer, direct, memory
+from harness.persistence import Fenceable, Serializer, direct, memory
 from harness.persistence.direct import DirectSaver
 from harness.persistence.memory_retention import MemoryCheckpoints
 from harness.server import dispatch
@@ -58,13 +58,25 @@ async def leases_wait_for_the_loop(original: Any, self: Any, connection: Any) ->
 
 @fault(
     52,
-    direct,
-    "current_fence",
+    Fenceable,
+    "_write_fence",
     quick="test_fence.py::test_after_its_end_a_run_writes_nothing[postgres-cancelled]",
 )
-def writes_are_not_fenced(original: Any) -> Any:
+def writes_are_not_fenced(original: Any, self: Any) -> None:
     """A saver writes what it is given, whoever has the run."""
-    del original
+    del original, self
+
+
+@fault(
+    52,
+    Fenceable,
+    "fenced_by",
+    quick="test_fence.py::test_whoever_has_a_runs_saver_is_fenced[postgres-cancelled]",
+)
+def fences_are_in_a_context_alone(original: Any, self: Any, fence: Any) -> Any:
+    """What a node's own threads write is not fenced, since they have no context."""
+    del original, fence
+    return self
 
 
 @fault(
