@@ -330,13 +330,16 @@ class TestRoom:
         place = f"/threads/{thread_id}/runs"
         async with server.http() as http:
             readers = []
-            while True:
-                answer = await http.send(
-                    http.build_request("GET", f"{place}/{run_id}/stream"), stream=True
-                )
-                if answer.status_code == 503:
-                    break
-                readers.append(answer)
+            request = http.build_request("GET", f"{place}/{run_id}/stream")
+            async with asyncio.timeout(30):
+                while len(readers) < int(SETTINGS["HARNESS_MAX_STREAMS"]):
+                    answer = await http.send(request, stream=True)
+                    if answer.status_code == 200:
+                        readers.append(answer)
+                    else:  # somebody's who left is not noticed yet
+                        await answer.aclose()
+            answer = await http.send(request, stream=True)
+            assert answer.status_code == 503
             assert "streams are open" in (await answer.aread()).decode()
             body = {"assistant_id": "steps", "input": {}}
             refused = await http.post(f"{place}/stream", json=body)
