@@ -329,7 +329,7 @@ class TestRoom:
         thread_id, run_id = run["thread_id"], run["run_id"]
         place = f"/threads/{thread_id}/runs"
         async with server.http() as http:
-            readers = []
+            readers: list[httpx.Response] = []
             request = http.build_request("GET", f"{place}/{run_id}/stream")
             async with asyncio.timeout(30):
                 while len(readers) < int(SETTINGS["HARNESS_MAX_STREAMS"]):
