@@ -9,7 +9,7 @@ from harness.errors import ConfigError, InvalidInput
 from harness.server.access.handlers import Handlers
 from harness.server.failures import HttpError
 from harness.server.http import Call, Raw, Reply, Route
-from harness.server.users import NOBODY, User
+from harness.server.users import RESERVED_OWNERS, User
 from harness.storage.checks import check_owner
 
 _CHALLENGE: Final = {"WWW-Authenticate": "Bearer"}
@@ -106,7 +106,7 @@ class Tokens:
             raise HttpError(401, "the token has expired", _CHALLENGE) from None
         except (jwt.InvalidTokenError, InvalidInput):
             raise HttpError(401, "the token is not valid", _CHALLENGE) from None
-        if owner in NOBODY:
+        if owner in RESERVED_OWNERS:
             raise HttpError(401, f"nobody can be {owner!r}", _CHALLENGE)
         return User(owner)
 

@@ -10,7 +10,7 @@ from harness.server.encoding import encode
 
 ANYBODY: Final = "anybody"
 """The one owner of everything where there is no authentication."""
-NOBODY: Final = frozenset({ANYBODY, SYSTEM})
+RESERVED_OWNERS: Final = frozenset({ANYBODY, SYSTEM})
 """Owners that no authenticated caller can be."""
 
 

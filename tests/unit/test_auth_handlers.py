@@ -18,7 +18,7 @@ from harness.server.access.handlers import Handlers, _user, check_table
 from harness.server.failures import HttpError
 from harness.server.http import Raw
 from harness.server.routes import ROUTES
-from harness.server.users import NOBODY, User
+from harness.server.users import RESERVED_OWNERS, User
 from harness.storage.memory.jsonb import contains
 
 AUTH = """
@@ -178,7 +178,7 @@ def test_whatever_names_a_user_is_one(said: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "said", [None, {}, "", 7, [], {"identity": None}, *sorted(NOBODY), "x" * 10_000]
+    "said", [None, {}, "", 7, [], {"identity": None}, *sorted(RESERVED_OWNERS), "x" * 10_000]
 )
 def test_whatever_names_nobody_is_refused(said: Any) -> None:
     """With 401, and never with a user of no name or of one that stands for nobody."""

@@ -28,7 +28,7 @@ from harness.server.failures import LONGEST_DETAIL, HttpError
 from harness.server.http import Raw, Reply, Route
 from harness.server.loading import import_from, load
 from harness.server.user_code import ends_task
-from harness.server.users import NOBODY, User
+from harness.server.users import RESERVED_OWNERS, User
 from harness.storage.checks import check_owner
 
 logger = logging.getLogger("harness.server")
@@ -223,7 +223,7 @@ def _user(found: Any) -> User:
         owner = check_owner(identity)
     except HarnessError as exc:
         raise HttpError(401, "nobody was authenticated") from exc
-    if owner in NOBODY:
+    if owner in RESERVED_OWNERS:
         raise HttpError(401, f"nobody can be {owner!r}")
     return User(owner, tuple(map(str, permissions)), said)
 
