@@ -2,7 +2,7 @@
 
 import json
 import types
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from enum import Enum
 from importlib import import_module
 from typing import Any, Final, Literal, NamedTuple
@@ -34,8 +34,6 @@ Hook = Callable[[int, bytes], Any]
 _EXACT: Final = _option & ~ormsgpack.OPT_REPLACE_SURROGATES
 _MESSAGES: Final = Reviver(allowed_objects="messages")
 _SURROGATES: Final = ["utf-8", "surrogatepass"]
-_SETS: Final = (["builtins", "set"], ["builtins", "frozenset"])
-_DICT: Final = ("builtins", "dict")
 _PYDANTIC: Final = {EXT_PYDANTIC_V1: "construct", EXT_PYDANTIC_V2: "model_construct"}
 
 
@@ -175,12 +173,12 @@ class Serializer(JsonPlusSerializer):
                 return ormsgpack.packb(value, default=default, option=_EXACT)
         except ormsgpack.MsgpackEncodeError as exc:
             if failed:
-                raise _told(failed[0], exc) from None
+                raise _reported(failed[0], exc) from None
             marking.is_needed = True
         try:
             return ormsgpack.packb(_marked(value), default=default, option=_EXACT)
         except ormsgpack.MsgpackEncodeError as exc:
-            raise _told(failed[0] if failed else exc, exc) from None
+            raise _reported(failed[0] if failed else exc, exc) from None
         except RecursionError:
             raise TypeError("it is nested too deeply to be serialized") from None
 
@@ -193,12 +191,13 @@ class Serializer(JsonPlusSerializer):
             return float(value)
         if isinstance(value, BaseModel):  # messages, most often: its own form, made directly
             kind = type(value)
-            parts = (kind.__module__, kind.__name__, value.model_dump(), "model_validate_json")
+            dumped = (kind.__module__, kind.__name__, value.model_dump(), "model_validate_json")
             if not self._revives_any:
-                self._prove_readable(lambda: self._check(EXT_PYDANTIC_V2, parts))
-            return ormsgpack.Ext(EXT_PYDANTIC_V2, self._packed(parts, marking))
+                self._prove_readable(lambda: self._check(EXT_PYDANTIC_V2, dumped))
+            return ormsgpack.Ext(EXT_PYDANTIC_V2, self._packed(dumped, marking))
         if is_dict := isinstance(value, _Pairs):
-            form: _Form | str = _Form(EXT_CONSTRUCTOR_SINGLE_ARG, (*_DICT, value.pairs))
+            parts = ("builtins", "dict", value.pairs)
+            form: _Form | str = _Form(EXT_CONSTRUCTOR_SINGLE_ARG, parts)
         else:
             form = _form_of(value)
         if not isinstance(form, _Form):
@@ -235,10 +234,8 @@ class Serializer(JsonPlusSerializer):
         parts = _unpacked(data, self._revive)
         if code == EXT_NUMPY_ARRAY:
             return _array(*parts)
-        if _is_scalar(parts):
-            return _scalar(parts)
-        if _is_dict(parts):
-            return dict(parts[2])
+        if _is_builtin(parts):
+            return _BUILTINS[parts[1]](parts[2])
         self._check(code, parts)
         try:
             return _made(self._found(*parts[:2]), code, parts)
@@ -277,17 +274,15 @@ class Serializer(JsonPlusSerializer):
             raise Unreadable(f"{module}.{name} is not there ({exc})") from exc
 
     def _revive_any(self, code: int, data: bytes) -> Any:
-        """Return an object as LangGraph's own serializer does, but for our scalars."""
+        """Return an object as LangGraph's own serializer does, but for builtins."""
         if code in (EXT_CONSTRUCTOR_POS_ARGS, EXT_CONSTRUCTOR_SINGLE_ARG):
             parts = _unpacked(data, self._revive_any)
-            if _is_scalar(parts):
-                return _scalar(parts)
-            if parts[:2] in _SETS:
-                return _set(parts[1], parts[2])
+            if _is_builtin(parts):
+                return _BUILTINS[parts[1]](parts[2])
         return self._library_hook(code, data)
 
 
-def _told(failed: Exception, exc: ormsgpack.MsgpackEncodeError) -> Exception:
+def _reported(failed: Exception, exc: ormsgpack.MsgpackEncodeError) -> Exception:
     """Return what to raise for a part that failed: ours as it is, others as ormsgpack's."""
     return failed if isinstance(failed, InvalidInput | TypeError) else exc
 
@@ -313,30 +308,28 @@ def _marked(value: Any) -> Any:
     return value
 
 
-def _is_scalar(parts: Any) -> bool:
-    return isinstance(parts, list) and parts[:1] == ["builtins"] and parts[1] in ("str", "int")
+def _is_builtin(parts: Any) -> bool:
+    return isinstance(parts, list) and parts[:1] == ["builtins"] and parts[1] in _BUILTINS
 
 
-def _is_dict(parts: Any) -> bool:
-    return isinstance(parts, list) and tuple(parts[:2]) == _DICT
-
-
-def _scalar(parts: Any) -> str | int:
-    _, name, args = parts
-    if name == "int":
-        text, base = args
-        return int(text, base)
-    encoded, *how = args
-    return str(encoded, *how)
-
-
-def _set(name: str, members: list[Any]) -> Any:
-    """Return a set: msgpack has no tuples, and a list in a set was one."""
-    return (set if name == "set" else frozenset)(map(_hashable, members))
+def _int(args: Sequence[Any]) -> int:
+    text, base = args
+    return int(text, base)
 
 
 def _hashable(value: Any) -> Any:
+    """Return a member of a set: msgpack has no tuples, and a list in a set was one."""
     return tuple(map(_hashable, value)) if isinstance(value, list) else value
+
+
+_BUILTINS: Final[Mapping[str, Callable[[Any], Any]]] = {
+    "str": lambda args: str(*args),
+    "int": _int,
+    "dict": dict,
+    "set": lambda members: {_hashable(one) for one in members},
+    "frozenset": lambda members: frozenset(map(_hashable, members)),
+}
+"""What makes values again that are stored as calls of builtins."""
 
 
 def _unpacked(packed: bytes, hook: Hook) -> Any:
@@ -362,7 +355,7 @@ def _made(found: Any, code: int, parts: Any) -> Any:
     """Return an object of a class, of one of LangGraph's forms."""
     given = parts[2]
     if code == EXT_CONSTRUCTOR_SINGLE_ARG:
-        return _set(parts[1], given) if parts[:2] in _SETS else found(given)
+        return found(given)
     if code == EXT_CONSTRUCTOR_POS_ARGS:
         is_send = tuple(parts[:2]) == ("langgraph.types", "Send")
         return _send_from_args(given) if is_send else found(*given)
