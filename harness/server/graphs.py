@@ -99,7 +99,6 @@ class Graphs:
         access: AccessContext = "threads.read",
         context: Mapping[str, Any] | None = None,
         user: User | None = None,
-        fence: Fence | None = None,
     ) -> AsyncIterator[Graph]:
         """Yield a graph; one that its function makes for a purpose ends with the block.
 
@@ -109,24 +108,11 @@ class Graphs:
             access: What it is wanted for.
             context: The run's.
             user: Who wants it; None without authentication.
-            fence: What its checkpointer is bound to, whatever thread of a node calls it.
 
         Raises:
             NotFound: There is no graph of that name.
             GraphUnusable: It cannot be loaded or made, or is no graph.
         """
-        async with self._opened(name, config, access, context, user) as graph:
-            yield graph if fence is None else _fenced(graph, fence)
-
-    @asynccontextmanager
-    async def _opened(
-        self,
-        name: str,
-        config: RunnableConfig | None,
-        access: AccessContext,
-        context: Mapping[str, Any] | None,
-        user: User | None,
-    ) -> AsyncIterator[Graph]:
         if name not in self._sources:
             raise NotFound.of("graph", name)
         if name in self._made:
@@ -180,8 +166,11 @@ class Graphs:
         raise GraphUnusable(f"graph {name!r} is no LangGraph graph, but a {type(made).__name__}")
 
 
-def _fenced(graph: Graph, fence: Fence) -> Graph:
-    """Return the graph as a run has it; a shallow copy, since other runs share the rest."""
+def on_fenced_saver(graph: Graph, fence: Fence) -> Graph:
+    """Return the graph as a run has it, whose saver is fenced whatever thread of a node calls it.
+
+    It is a shallow copy, since other runs share the rest.
+    """
     saver: Any = graph.checkpointer
     if not isinstance(saver, Fenceable):
         return graph

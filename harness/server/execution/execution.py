@@ -43,7 +43,7 @@ from harness.server.execution.outcomes import (
     node_of,
 )
 from harness.server.execution.requests import config_of, context_of, request_of
-from harness.server.graphs import Graphs
+from harness.server.graphs import Graphs, on_fenced_saver
 from harness.server.users import ANYBODY
 from harness.storage.extensions import FullStorage
 
@@ -186,9 +186,8 @@ class Execution:
                 access="threads.create_run",
                 context=context_of(run, assistant),
                 user=None if self.owner == ANYBODY else config["configurable"][USER],
-                fence=fence,
-            ) as graph:
-                self._graph = graph
+            ) as opened:
+                self._graph = graph = on_fenced_saver(opened, fence)
                 continues = run.attempt > 1 and await is_head_of(self._checkpointer, run)
                 request = request_of(run, assistant, graph, config, continues=continues)
                 async for name, payload in events_of(graph, request, self._control):
@@ -205,10 +204,7 @@ class Execution:
             logger.exception("run %s cannot be ended as it should be", self.run.run_id)
             told = error_of(exc)
             self._channel.publish("error", told)
-            if is_temporary(self.run):
-                await self._forget_thread()
-            else:
-                await self._end("error", None, told)
+            await self._end("error", None, told)
             return Outcome(status="error", error=told)
 
     async def _concluded(self, work: asyncio.Task[None]) -> Outcome | None:
@@ -255,16 +251,16 @@ class Execution:
             fields = {"graph_id": self._graph and self._graph.name, "node": node_of(error)}
             logger.error("the run failed", exc_info=error, extra={"fields": fields})
             self._channel.publish("error", told)
-        if is_temporary(self.run):
-            await self._forget_thread()
-        else:
-            await self._end(status, head, told)
+        await self._end(status, head, told)
         return Outcome(status=status, values=None if head is None else head.answer, error=told)
 
     async def _end(
         self, status: RunStatus, head: Head | None, error: Mapping[str, str] | None
     ) -> None:
-        """End the run, and have its thread show what it left behind."""
+        """End the run, and have its thread show what it left behind, or go if it is temporary."""
+        if is_temporary(self.run):
+            await self._forget_thread()
+            return
         becomes: ThreadStatus = "idle" if head is None else head.thread_status
         refused = error is not None and error["error"] == UnknownInterruptError.__name__
 
