@@ -385,6 +385,12 @@ class TestDeletions:
             await WRITES["put of few"](place.saver, there)
         return await place.rows(thread)
 
+    async def _thread(self, place: Place, run: Begun, where: str) -> str:
+        """Return the run's own thread, or another of its owner's."""
+        if where == "own":
+            return run.thread
+        return (await place.storage.threads.create(owner=OWNER)).thread_id
+
     async def test_another_owners_thread_is_not_found(self, place: Place) -> None:
         """Nothing of it goes, and the run can go on."""
         run = await place.begun()
@@ -401,9 +407,7 @@ class TestDeletions:
     async def test_after_its_end_a_run_deletes_nothing(self, place: Place, where: str) -> None:
         """It is refused, and the execution is told."""
         run = await place.begun()
-        thread = run.thread
-        if where != "own":
-            thread = (await place.storage.threads.create(owner=OWNER)).thread_id
+        thread = await self._thread(place, run, where)
         before = await self._with_a_past(place, run, thread)
         await ENDS["cancelled"](place, run)
         for deletion in deletions(place, run, thread).values():
@@ -418,9 +422,7 @@ class TestDeletions:
     async def test_under_its_lease_a_run_deletes(self, place: Place, where: str) -> None:
         """Each kind of deletion takes away something, and deleting everything."""
         run = await place.begun()
-        thread = run.thread
-        if where != "own":
-            thread = (await place.storage.threads.create(owner=OWNER)).thread_id
+        thread = await self._thread(place, run, where)
         for name, deletion in deletions(place, run, thread).items():
             before = await self._with_a_past(place, run, thread)
             with fenced(run.fence):

@@ -7,10 +7,8 @@ from uuid import uuid4
 
 import pytest
 
-from harness.errors import ProvisionError
-from harness.faults.starve import small_volume
 from harness.provision import PostgresServer
-from tests.integration.disks import database_in
+from tests.integration.disks import small_database
 from tests.integration.serving import Serving
 
 LARGE: Final = {"filler": " ".join(f"{number:x}" for number in range(60_000, 120_000))}
@@ -22,11 +20,7 @@ WITHIN_S: Final = 30.0
 async def test_a_full_disk_is_said_and_outlived(own_postgres_server: PostgresServer) -> None:
     """Writes are 503 with the reason, reads go on, no traceback; a run goes on with the space."""
     async with AsyncExitStack() as stack:
-        try:
-            volume = await stack.enter_async_context(small_volume(own_postgres_server))
-        except ProvisionError as exc:
-            pytest.skip(f"no small disk can be made here: {exc}")
-        url = await stack.enter_async_context(database_in(own_postgres_server, volume.tablespace))
+        volume, url = await stack.enter_async_context(small_database(own_postgres_server))
         server = await stack.enter_async_context(Serving(url, HARNESS_LEASE_S="2"))
         client, http = server.client(), server.http()
         thread, large = str(uuid4()), {**LARGE, "steps": 1}

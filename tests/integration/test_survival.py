@@ -16,17 +16,17 @@ import pytest
 from harness.config import DatabaseConfig
 from harness.contract.survival import SurvivalContract, Victim
 from harness.database import Database
-from harness.errors import DatabaseUnavailable, HarnessError, Overloaded, ProvisionError
+from harness.errors import DatabaseUnavailable, HarnessError, Overloaded
 from harness.faults import process
 from harness.faults.ledger import Ledger, read_ledger
-from harness.faults.starve import connections_held, pool_held, small_volume
+from harness.faults.starve import connections_held, pool_held
 from harness.faults.survival import verify
 from harness.faults.writers import Crew
 from harness.provision import EmbeddedServer, PostgresServer
 from harness.storage.extensions import FullStorage
 from harness.storage.local import LocalStorage
 from harness.storage.postgres import PostgresBackend
-from tests.integration.disks import database_in
+from tests.integration.disks import small_database
 from tests.integration.wholeness import assert_whole
 
 pytestmark = [pytest.mark.postgres, pytest.mark.survival]
@@ -248,11 +248,7 @@ async def test_a_server_without_free_connections(tmp_path: Path) -> None:
 async def test_a_full_disk_stops_writes_only(own_postgres_server: PostgresServer) -> None:
     """On a full disk writes fail clearly, reads go on, and freed space is used at once."""
     async with AsyncExitStack() as stack:
-        try:
-            volume = await stack.enter_async_context(small_volume(own_postgres_server))
-        except ProvisionError as exc:
-            pytest.skip(f"no small disk can be made here: {exc}")
-        url = await stack.enter_async_context(database_in(own_postgres_server, volume.tablespace))
+        volume, url = await stack.enter_async_context(small_database(own_postgres_server))
         database = await stack.enter_async_context(Database(DatabaseConfig(url=url)))
         await database.migrate()
         storage = LocalStorage(PostgresBackend(database))
