@@ -10,7 +10,7 @@ import pytest
 from httpx._transports import default as transports
 from hypothesis import HealthCheck, settings
 
-pytest.register_assert_rewrite("tests.integration.fields")  # its asserts are tests'
+pytest.register_assert_rewrite("tests.integration.fields", "tests.integration.executing")
 
 collect_ignore = ["example_repo"]  # somebody else's repo, run by test_example_repo.py
 

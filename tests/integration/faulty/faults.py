@@ -186,7 +186,7 @@ def anything_may_be_asked_for(original: Any, *args: Any, **kwargs: Any) -> None:
     59,
     Execution,
     "_concluded",
-    quick="test_executor.py::test_what_the_database_cuts_short_is_taken_up[memory]",
+    quick="test_executor_ends.py::test_what_the_database_cuts_short_is_taken_up[memory]",
 )
 async def a_fault_of_the_database_fails_runs(original: Any, self: Any, work: Any) -> Any:
     """What a run meets of the database's faults is its own error."""
