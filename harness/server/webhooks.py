@@ -41,7 +41,7 @@ _AGAIN: Final = frozenset({408, 425, 429})
 
 
 class Webhooks:
-    """Delivers the ends of runs, each at least once while this process lives.
+    """Delivers the ends of runs, each at least once while this process lives and knows of it.
 
     A delivery that fails (no connection, no answer within ten seconds, a status of 500 or more,
     408, 425 or 429) is tried up to six times, with pauses of together some 17 seconds. Redirects
