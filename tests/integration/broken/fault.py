@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from harness.storage.extensions import FullStorage
 from harness.storage.local import LocalStorage
@@ -20,11 +20,6 @@ class Fault:
     """The number of the promise that it breaks, and under which it must be caught."""
     build: Callable[[], tuple[FullStorage, Probe]]
     """Make a broken storage, empty, and a sound probe of it."""
-
-
-def sound() -> tuple[FullStorage, Probe]:
-    """Make the storage without a fault."""
-    return engine()
 
 
 def engine(**engines: Callable[..., Any]) -> tuple[FullStorage, Probe]:
@@ -54,3 +49,7 @@ def of_face(promise: int, **faces: type) -> Fault:
     """Return the fault of one public resource's class, under the name of the class."""
     [broken] = faces.values()
     return Fault(broken.__name__, promise, lambda: face(**faces))
+
+
+SOUND: Final = Fault("Sound", 0, engine)
+"""The backend without a fault."""

@@ -1,7 +1,7 @@
 """The contract over broken backends: each meets the tests of the promise that it breaks.
 
 Not collected by itself: `test_broken_backends.py` runs it in a process of its own, with
-`tests.integration.broken.report` as a plugin, from the root of the repository.
+`report` and `until_caught` of this folder as plugins, from the root of the repository.
 """
 
 import pytest
@@ -11,20 +11,19 @@ from harness.contract.base import StorageContract
 from harness.storage.extensions import FullStorage
 from harness.storage.probe import Probe
 from tests.integration.broken import expiry, identity, items, queues, states, whole
-from tests.integration.broken.fault import Fault, sound
+from tests.integration.broken.fault import SOUND, Fault
 
 MODULES = (states, identity, items, queues, whole, expiry)
 FAULTS = [fault for module in MODULES for fault in module.FAULTS]
-SOUND = Fault("Sound", 0, sound)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Ask each broken backend for the promise that it breaks, and the sound one for all."""
+    """Give a test the backends that break its promise, and after them the sound one."""
     asked = {
         number for marker in metafunc.definition.iter_markers("invariant") for number in marker.args
     }
     broken = [fault for fault in FAULTS if fault.promise in asked]
-    metafunc.parametrize("fault", [SOUND, *broken], ids=lambda fault: fault.name)
+    metafunc.parametrize("fault", [*broken, SOUND], ids=lambda fault: fault.name)
 
 
 class OverBroken(StorageContract):
