@@ -6,15 +6,16 @@ from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
+from typer.models import OptionInfo
 
 from harness.commands import db
 from harness.commands.request import KINDS, MEASURED, requested
+from harness.config import misspelled
 from harness.errors import HarnessError
 from harness.measure.records import Kind
 
 app = typer.Typer(
     name="harness",
-    help="A persistence test bench for LangGraph agent servers.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
@@ -22,14 +23,26 @@ app = typer.Typer(
 )
 app.add_typer(db.app, name="db")
 
+
+@app.callback()
+def warn() -> None:
+    """A persistence test bench for LangGraph agent servers."""
+    for name, meant in misspelled().items():
+        typer.echo(f"harness: {name} sets nothing; did you mean {meant}?", err=True)
+
+
+def _only(parts: Sequence[Kind]) -> OptionInfo:
+    text = f"{', '.join(parts)}; repeat it, or use commas."
+    option: OptionInfo = typer.Option("--only", metavar="PART", help=text)
+    return option
+
+
 _Backend = Annotated[
     list[str] | None,
     typer.Option("--backend", metavar="NAME", help="memory or postgres; repeat it, or use commas."),
 ]
-_Only = Annotated[
-    list[str] | None,
-    typer.Option("--only", metavar="PART", help=f"{', '.join(KINDS)}; repeat it, or use commas."),
-]
+_Only = Annotated[list[str] | None, _only(KINDS)]
+_Measured = Annotated[list[str] | None, _only(MEASURED)]
 _Out = Annotated[str, typer.Option("--out", metavar="DIR", help="Folder for the results.")]
 _Quick = Annotated[bool, typer.Option("--quick", help="Less of everything: under 2½ minutes.")]
 _Full = Annotated[bool, typer.Option("--full", help="More samples of everything: many minutes.")]
@@ -63,7 +76,7 @@ def bench(
     quick: _Quick = False,
     full: _Full = False,
     backend: _Backend = None,
-    only: _Only = None,
+    only: _Measured = None,
     out: _Out = _RESULTS,
 ) -> None:
     """Measure and keep the raw samples, and nothing else."""

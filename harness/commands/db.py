@@ -11,13 +11,16 @@ from rich.console import Console
 from harness.commands.prune import keeping
 from harness.commands.prune import prune as shorten
 from harness.config import ProvisionConfig, redact
-from harness.errors import DatabaseUnavailable
+from harness.errors import ConfigError, DatabaseUnavailable
 from harness.provision import named
 from harness.schema.inspect import Table, inspect_database
 
 app = typer.Typer(help=__doc__, no_args_is_help=True)
 
-_Name = Annotated[str, typer.Option("--name", help="Which server, if there are several.")]
+_NAME = typer.Option("--name", help="Which server, if there are several.")
+_Name = Annotated[str, _NAME]
+_Instead = Annotated[str | None, _NAME]
+"""The name of a server to use where `DATABASE_URL` is not set."""
 
 
 @app.command()
@@ -53,12 +56,11 @@ def psql(context: typer.Context, name: _Name = named.DEFAULT_NAME) -> None:
 
 @app.command()
 def inspect(
-    name: _Name = named.DEFAULT_NAME,
+    name: _Instead = None,
     newest: Annotated[int, typer.Option(min=1, help="Records to show of each kind.")] = 20,
 ) -> None:
     """Show what lies in DATABASE_URL, or in the running server if that is not set."""
-    config = ProvisionConfig.from_env()
-    address = config.url or named.url(name, config.home)
+    address = _address(name)
     console = Console()
     for table in asyncio.run(_inspect(address, newest)):
         console.print(_rich(table))
@@ -66,7 +68,7 @@ def inspect(
 
 @app.command()
 def prune(
-    name: _Name = named.DEFAULT_NAME,
+    name: _Instead = None,
     keep: Annotated[
         int | None, typer.Option(help="Keep so many of the newest checkpoints of each thread.")
     ] = None,
@@ -83,13 +85,12 @@ def prune(
     The newest checkpoint of a thread stays always, and what a checkpoint that stays needs.
     """
     wanted = keeping(keep, older_than, dry_run=dry_run)
-    config = ProvisionConfig.from_env()
-    shorten(config.url or named.url(name, config.home), wanted, thread)
+    shorten(_address(name), wanted, thread)
 
 
 @app.command()
 def check(
-    name: _Name = named.DEFAULT_NAME,
+    name: _Instead = None,
     repair: Annotated[
         bool, typer.Option("--repair", help="Repair what is safe, and say what was done.")
     ] = False,
@@ -100,8 +101,17 @@ def check(
     """
     from harness.commands.check import check as check_rows  # noqa: PLC0415 -- takes a second
 
+    check_rows(_address(name), repair=repair)
+
+
+def _address(name: str | None) -> str:
+    """Return the URL of the database to look at."""
     config = ProvisionConfig.from_env()
-    check_rows(config.url or named.url(name, config.home), repair=repair)
+    if config.url is None:
+        return named.url(name or named.DEFAULT_NAME, config.home)
+    if name is not None:
+        raise ConfigError(f"--name {name} and DATABASE_URL name two databases: unset one of them")
+    return config.url
 
 
 async def _inspect(address: str, newest: int) -> list[Table]:

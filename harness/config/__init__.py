@@ -43,7 +43,7 @@ from harness.config.address import check_url, redact
 from harness.config.cors import Cors
 from harness.config.database import DatabaseConfig, ProvisionConfig, Provisioner
 from harness.config.deployment import AuthSource, Deployment, GraphSource, SecuritySource
-from harness.config.environment import FALSE, Environment
+from harness.config.environment import FALSE, Environment, misspelled
 from harness.config.server import ServerConfig
 from harness.config.ttl import MAX_TTL_MINUTES, ItemTtlConfig, ThreadTtlConfig
 from harness.errors import ConfigError
@@ -63,6 +63,7 @@ __all__ = [
     "ThreadTtlConfig",
     "check_url",
     "in_ci",
+    "misspelled",
     "model_name",
     "prepare_langgraph",
     "prepare_robyn",

@@ -1,19 +1,23 @@
 """Settings: their defaults, where they come from, and what is refused."""
 
 import dataclasses
+import re
 from pathlib import Path
 
 import platformdirs
 import pytest
 
+from harness import config
 from harness.config import (
     DatabaseConfig,
     ProvisionConfig,
     ServerConfig,
     check_url,
     in_ci,
+    misspelled,
     redact,
 )
+from harness.config.environment import VARIABLES
 from harness.errors import ConfigError
 
 URL = "postgresql://user:hunter2@db.example.com:5433/app?sslmode=disable"
@@ -252,3 +256,53 @@ class TestServerConfig:
         with pytest.raises(ConfigError, match=complaint) as told:
             ServerConfig.from_env(environ)
         assert "xxxx" not in str(told.value)
+
+
+class TestVariables:
+    """The variables that there are, and those that set nothing."""
+
+    def test_all_are_documented_and_read(self) -> None:
+        """The table of `harness.config` lists those that are known, and each is read."""
+        rows = [row for row in (config.__doc__ or "").splitlines() if row.startswith("| `")]
+        documented = [
+            name for row in rows for name in re.findall(r"`([A-Z_]+)`", row.split("|")[1])
+        ]
+        assert sorted(documented) == sorted(VARIABLES)
+        environ = _Read()
+        for read in (DatabaseConfig.from_env, ProvisionConfig.from_env, ServerConfig.from_env):
+            read(environ)
+        config.results_folder(environ)
+        config.model_name(environ)
+        assert environ.names >= set(VARIABLES)
+
+    @pytest.mark.parametrize("name", VARIABLES)
+    def test_a_misspelled_one(self, name: str) -> None:
+        """A name that lacks a letter, has one too many or two in the wrong order is noticed."""
+        for at in range(len(name) - 1):
+            for wrong in (
+                name[:at] + name[at + 1 :],
+                name[:at] + "X" + name[at:],
+                name[:at] + name[at + 1] + name[at] + name[at + 2 :],
+            ):
+                if wrong != name:
+                    assert misspelled({wrong: "1"}) == {wrong: name}
+
+    @pytest.mark.parametrize(
+        "name", [*VARIABLES, "HARNESS_BUILD_ID", "HARNESS_ACCOUNT_ID", "DATABASE_NAME", "PATH"]
+    )
+    def test_others(self, name: str) -> None:
+        """What is spelled well, or is another program's, is passed over."""
+        assert misspelled({name: "1"}) == {}
+
+
+class _Read(dict[str, str]):
+    """An empty environment that keeps which names are looked up."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: set[str] = set()
+
+    def get(self, name: str, default: str | None = None) -> str | None:  # type: ignore[override]
+        """Keep the name."""
+        self.names.add(name)
+        return default
