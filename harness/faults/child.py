@@ -31,5 +31,10 @@ def _tell(ledger: Ledger) -> bool:
     return False
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Write for ever, as the command line says."""
     asyncio.run(write_for_ever(Path(sys.argv[1])))
+
+
+if __name__ == "__main__":
+    main()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, NoReturn
 
@@ -98,9 +99,9 @@ def postgres_server(pytestconfig: pytest.Config) -> PostgresServer:
     return server
 
 
-@pytest.fixture
-def own_postgres_server(pytestconfig: pytest.Config) -> Iterator[PostgresServer]:
-    """A server for this test alone, to stop, kill and restart; never the one at DATABASE_URL."""
+@contextmanager
+def private_server(config: pytest.Config) -> Iterator[PostgresServer]:
+    """Lend a server of its own to the block, or skip or fail the test for want of one."""
     from harness.config import ProvisionConfig  # noqa: PLC0415 -- the plugin loads fast
     from harness.errors import ConfigError, ProvisionError  # noqa: PLC0415 -- likewise
     from harness.provision import provision  # noqa: PLC0415 -- likewise
@@ -108,6 +109,13 @@ def own_postgres_server(pytestconfig: pytest.Config) -> Iterator[PostgresServer]
     try:
         server = provision(replace(ProvisionConfig.from_env(), url=None), storage="tmpfs")
     except (ConfigError, ProvisionError) as exc:
-        insist(pytestconfig, str(exc))
+        insist(config, str(exc))
     with server:
+        yield server
+
+
+@pytest.fixture
+def own_postgres_server(pytestconfig: pytest.Config) -> Iterator[PostgresServer]:
+    """A server for this test alone, to stop, kill and restart; never the one at DATABASE_URL."""
+    with private_server(pytestconfig) as server:
         yield server

@@ -226,17 +226,16 @@ async def test_interruption_keeps_what_there_is(
         if done == 12:
             task.cancel()
 
-    results = await measure(postgres_server, plan, on_progress=stop)
+    query = "SELECT count(*) FROM pg_database WHERE datname LIKE 'harness_scratch%'"
+    async with await psycopg.AsyncConnection.connect(postgres_server.url) as connection:
+        before = await (await connection.execute(query)).fetchone()
+        results = await measure(postgres_server, plan, on_progress=stop)
+        assert await (await connection.execute(query)).fetchone() == before
     assert not task.cancelling()
     assert not results.complete
     assert results.timings or results.pool
     for timing in results.timings:
         assert len(timing.samples_s) < 50
-    query = "SELECT count(*) FROM pg_database WHERE datname LIKE 'harness_scratch%'"
-    async with await psycopg.AsyncConnection.connect(postgres_server.url) as connection:
-        before = await (await connection.execute(query)).fetchone()
-        await measure(postgres_server, plan, on_progress=stop)
-        assert await (await connection.execute(query)).fetchone() == before
 
 
 async def test_environment(postgres_server: PostgresServer) -> None:

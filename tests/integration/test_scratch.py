@@ -16,15 +16,14 @@ from harness.errors import DatabaseUnavailable, ProvisionError
 from harness.provision import PostgresServer
 from harness.schema import RUNTIME_TABLES, SCHEMA
 
+pytest_plugins = ("tests.integration.breakable_fixtures",)
 pytestmark = pytest.mark.postgres
 
 
 @pytest.fixture
-async def maintenance(own_postgres_server: PostgresServer) -> AsyncIterator[AsyncConnection]:
+async def maintenance(breakable_server: PostgresServer) -> AsyncIterator[AsyncConnection]:
     """Return a connection to look at a server on which nobody else makes databases."""
-    async with await AsyncConnection.connect(
-        own_postgres_server.url, autocommit=True
-    ) as connection:
+    async with await AsyncConnection.connect(breakable_server.url, autocommit=True) as connection:
         yield connection
 
 
@@ -58,12 +57,13 @@ async def test_a_clone_is_migrated_and_an_empty_one_is_not(
 
 
 async def test_everything_is_dropped_and_nothing_else_is_touched(
-    own_postgres_server: PostgresServer, maintenance: AsyncConnection[TupleRow]
+    breakable_server: PostgresServer, maintenance: AsyncConnection[TupleRow]
 ) -> None:
     """Clones go when they are left, open connections or not; the template goes at the end."""
-    await maintenance.execute(f"CREATE DATABASE {PREFIX}_of_somebody_else")
+    somebody_elses = f"{PREFIX}_of_somebody_else"
+    await maintenance.execute(f"CREATE DATABASE {somebody_elses}")
     before = await databases(maintenance)
-    async with ScratchDatabases(own_postgres_server.url) as scratch:
+    async with ScratchDatabases(breakable_server.url) as scratch:
         async with scratch.clone() as url:
             left_open = await AsyncConnection.connect(url)
             made = await databases(maintenance) - before
@@ -72,10 +72,11 @@ async def test_everything_is_dropped_and_nothing_else_is_touched(
         assert len(await databases(maintenance) - before) == 1
         await left_open.close()
     assert await databases(maintenance) == before
+    await maintenance.execute(f"DROP DATABASE {somebody_elses}")
 
 
 async def test_many_are_made_at_once_by_many_makers(
-    own_postgres_server: PostgresServer, maintenance: AsyncConnection[TupleRow]
+    breakable_server: PostgresServer, maintenance: AsyncConnection[TupleRow]
 ) -> None:
     """Clones of one template and of others do not get in each other's way."""
     before = await databases(maintenance)
@@ -86,7 +87,7 @@ async def test_many_are_made_at_once_by_many_makers(
 
     async with AsyncExitStack() as stack:
         makers = [
-            await stack.enter_async_context(ScratchDatabases(own_postgres_server.url))
+            await stack.enter_async_context(ScratchDatabases(breakable_server.url))
             for _ in range(3)
         ]
         await asyncio.gather(*(make(scratch) for scratch in makers for _ in range(4)))
@@ -95,16 +96,16 @@ async def test_many_are_made_at_once_by_many_makers(
 
 
 async def test_two_makers_may_clone_one_template(
-    own_postgres_server: PostgresServer, maintenance: AsyncConnection[TupleRow]
+    breakable_server: PostgresServer, maintenance: AsyncConnection[TupleRow]
 ) -> None:
     """A template that somebody is just looking at is waited for."""
-    async with ScratchDatabases(own_postgres_server.url) as scratch:
+    async with ScratchDatabases(breakable_server.url) as scratch:
+        before = await databases(maintenance)
         async with scratch.clone():
-            template = next(
-                name for name in await databases(maintenance) if name.endswith("_template")
-            )
+            made = await databases(maintenance) - before
+            template = next(name for name in made if name.endswith("_template"))
         await maintenance.execute(f"ALTER DATABASE {template} ALLOW_CONNECTIONS true")
-        guest = await AsyncConnection.connect(with_database(own_postgres_server.url, template))
+        guest = await AsyncConnection.connect(with_database(breakable_server.url, template))
         clones = [scratch.clone() for _ in range(2)]
         making = asyncio.gather(*(clone.__aenter__() for clone in clones))
         await asyncio.sleep(0)
@@ -114,27 +115,28 @@ async def test_two_makers_may_clone_one_template(
             await clone.__aexit__(None, None, None)
 
 
-async def test_a_server_that_restarts_is_no_obstacle(own_postgres_server: PostgresServer) -> None:
+async def test_a_server_that_restarts_is_no_obstacle(breakable_server: PostgresServer) -> None:
     """The template survives, and a new connection is made to create and drop with."""
-    async with ScratchDatabases(own_postgres_server.url) as scratch:
+    async with ScratchDatabases(breakable_server.url) as scratch:
         async with scratch.clone():
-            await asyncio.to_thread(own_postgres_server.restart)
+            await asyncio.to_thread(breakable_server.restart)
         async with scratch.clone() as url:
             assert await count_tables(url) > len(RUNTIME_TABLES)
 
 
 async def test_a_user_without_the_right_is_told_which(
-    own_postgres_server: PostgresServer, maintenance: AsyncConnection[TupleRow]
+    breakable_server: PostgresServer, maintenance: AsyncConnection[TupleRow]
 ) -> None:
     """The error names CREATEDB and the user."""
     await maintenance.execute("CREATE ROLE intern LOGIN PASSWORD 'intern'")
-    url = make_conninfo(own_postgres_server.url, user="intern", password="intern")  # noqa: S106  # a role of this test
+    url = make_conninfo(breakable_server.url, user="intern", password="intern")  # noqa: S106  # a role of this test
     async with ScratchDatabases(url) as scratch:
         with pytest.raises(ProvisionError, match='ALTER ROLE "intern" CREATEDB'):
             await scratch.clone().__aenter__()
     await maintenance.execute("ALTER ROLE intern CREATEDB")
     async with ScratchDatabases(url) as scratch, scratch.clone() as clone:
         assert await count_tables(clone) > len(RUNTIME_TABLES)
+    await maintenance.execute("DROP ROLE intern")
 
 
 async def test_a_server_that_is_not_there_is_named() -> None:

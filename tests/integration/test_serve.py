@@ -6,7 +6,7 @@ import signal
 import socket
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +15,7 @@ import psycopg
 import pytest
 
 from harness.provision import named
+from tests.integration.forked.process import run
 from tests.integration.serving import Serving
 
 COMMAND: Final = (sys.executable, "-c", "from harness.cli import main; main()", "serve")
@@ -41,23 +42,16 @@ graph = StateGraph(MessagesState).add_node(block).add_edge(START, "block")
 NOWHERE: Final = "postgresql://nobody:hunter2@127.0.0.1:1/none"
 
 
-async def refusal(
-    *arguments: str,
-    command: tuple[str, ...] = COMMAND,
-    environment: Mapping[str, str] | None = None,
-) -> str:
+def environment(**settings: str) -> dict[str, str]:
+    """Return this process's environment with these settings, and no others of a database."""
+    return {k: v for k, v in os.environ.items() if not k.startswith("DATABASE_")} | settings
+
+
+async def refusal(*arguments: str, **settings: str) -> str:
     """Return the one line with which it refuses to start."""
-    inherited = {k: v for k, v in os.environ.items() if not k.startswith("DATABASE_")}
-    process = await asyncio.create_subprocess_exec(
-        *command,
-        *arguments,
-        env={**inherited, **(environment or {})},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    out, err = await process.communicate()
-    assert (process.returncode, out.decode(), err.decode().count("\n")) == (1, "", 1), err.decode()
-    return err.decode()
+    ended = await run("harness.cli:main", "serve", *arguments, env=environment(**settings))
+    assert (ended.code, ended.out, ended.err.count("\n")) == (1, "", 1), ended.err
+    return ended.err
 
 
 async def gone(url: str) -> None:
@@ -144,7 +138,7 @@ class TestItEnds:
         process = await asyncio.create_subprocess_exec(
             *COMMAND,
             *("--host", "0.0.0.0", "--port", "0", "--insecure"),  # noqa: S104 -- that is the point
-            env={k: v for k, v in os.environ.items() if not k.startswith("DATABASE_")},
+            env=environment(),
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
         )
@@ -173,8 +167,8 @@ class TestItRefuses:
     @pytest.mark.invariant(41)
     async def test_a_required_database_that_is_not_there(self) -> None:
         """It never stores in memory instead; the password is not told."""
-        environment = {"DATABASE_URL": NOWHERE, "DATABASE_REQUIRED": "true"}
-        line = await refusal("--port", "0", environment=environment)
+        settings = {"DATABASE_URL": NOWHERE, "DATABASE_REQUIRED": "true"}
+        line = await refusal("--port", "0", **settings)
         assert line.startswith("harness: ")
         assert "127.0.0.1" in line
         assert "hunter2" not in line
@@ -195,11 +189,14 @@ class TestItRefuses:
 
     async def test_a_setting_that_makes_no_sense(self) -> None:
         """`python -m harness.server` refuses likewise, and tells no secret."""
-        line = await refusal(
-            command=(sys.executable, "-m", "harness.server"),
-            environment={"HARNESS_JWT_SECRET": "too-short"},
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "harness.server"),
+            env=environment(HARNESS_JWT_SECRET="too-short"),  # noqa: S106 -- refused as such
+            stderr=asyncio.subprocess.PIPE,
         )
-        assert line == "harness: HARNESS_JWT_SECRET must have 32 bytes or more\n"
+        _, err = await process.communicate()
+        line = b"harness: HARNESS_JWT_SECRET must have 32 bytes or more\n"
+        assert (process.returncode, err) == (1, line)
 
 
 @pytest.fixture
@@ -215,8 +212,8 @@ def home() -> Iterator[Path]:
 @pytest.mark.postgres
 async def test_embedded_is_the_server_of_harness_db(home: Path) -> None:
     """It is started, comes before DATABASE_URL, and stays with what was stored."""
-    environment = {"HARNESS_HOME": str(home), "DATABASE_REQUIRED": "false"}
-    async with Serving(NOWHERE, "--embedded", **environment) as server:
+    settings = {"HARNESS_HOME": str(home), "DATABASE_REQUIRED": "false"}
+    async with Serving(NOWHERE, "--embedded", **settings) as server:
         assert "(Postgres)" in server.announced
     started = await asyncio.to_thread(named.start, named.DEFAULT_NAME, home)
     assert started.already_running

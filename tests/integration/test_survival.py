@@ -6,7 +6,7 @@ tests prove crash recovery and say nothing about `fsync` or a loss of power, so 
 
 import asyncio
 import os
-import sys
+import tempfile
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -15,7 +15,7 @@ import pytest
 
 from harness.config import DatabaseConfig
 from harness.contract.survival import SurvivalContract, Victim
-from harness.database import Database
+from harness.database import Database, ScratchDatabases
 from harness.errors import DatabaseUnavailable, HarnessError, Overloaded
 from harness.faults import process
 from harness.faults.ledger import Ledger, read_ledger
@@ -27,8 +27,10 @@ from harness.storage.extensions import FullStorage
 from harness.storage.local import LocalStorage
 from harness.storage.postgres import PostgresBackend
 from tests.integration.disks import small_database
+from tests.integration.forked.process import Forked
 from tests.integration.wholeness import assert_whole
 
+pytest_plugins = ("tests.integration.breakable_fixtures",)
 pytestmark = [pytest.mark.postgres, pytest.mark.survival]
 
 OWNER = "owner"
@@ -100,11 +102,13 @@ async def on(server: PostgresServer) -> AsyncIterator[Postgres]:
 
 
 @pytest.fixture
-async def victim(own_postgres_server: PostgresServer) -> AsyncIterator[Postgres]:
-    """A migrated database on a server of this test, which is whole in the end."""
-    async with on(own_postgres_server) as postgres:
-        yield postgres
-    await assert_whole(postgres.url)
+async def victim(
+    breakable_server: PostgresServer, breakable_databases: ScratchDatabases
+) -> AsyncIterator[Postgres]:
+    """A migrated database on a server that may be killed; it is whole in the end."""
+    async with breakable_databases.clone() as url:
+        yield Postgres(breakable_server, url)
+        await assert_whole(url)
 
 
 class TestPostgresSurvival(SurvivalContract):
@@ -141,22 +145,16 @@ async def test_a_new_process_finds_what_a_killed_one_was_told(
 ) -> None:
     """Writers in a child process die by SIGKILL; this process reads their ledger and their rows."""
     path = tmp_path / "ledger"
-    child = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "harness.faults.child",
-        str(path),
-        env={**os.environ, "DATABASE_URL": victim.url},
-        stdout=asyncio.subprocess.PIPE,
-    )
-    assert child.stdout is not None
-    try:
-        async with asyncio.timeout(120):
-            while int(await child.stdout.readline() or b"-1") < 300:
-                assert not child.stdout.at_eof(), "the child ended by itself"
-    finally:
-        child.kill()
-        await child.communicate()
+    env = {**os.environ, "DATABASE_URL": victim.url}
+    with tempfile.TemporaryFile() as log:
+        child = await Forked.start("harness.faults.child:main", [str(path)], env, log.fileno())
+        try:
+            async with asyncio.timeout(120):
+                while int(await child.stdout.readline() or b"-1") < 300:
+                    assert not child.stdout.at_eof(), "the child ended by itself"
+        finally:
+            child.kill()
+            await child.wait()
     await process.sever(victim.url)  # a statement of the dead may still be running
     async with victim.client() as storage:
         report = await verify(read_ledger(path), storage)
@@ -245,10 +243,10 @@ async def test_a_server_without_free_connections(tmp_path: Path) -> None:
     assert report.unknown == 0, str(report)
 
 
-async def test_a_full_disk_stops_writes_only(own_postgres_server: PostgresServer) -> None:
+async def test_a_full_disk_stops_writes_only(breakable_server: PostgresServer) -> None:
     """On a full disk writes fail clearly, reads go on, and freed space is used at once."""
     async with AsyncExitStack() as stack:
-        volume, url = await stack.enter_async_context(small_database(own_postgres_server))
+        volume, url = await stack.enter_async_context(small_database(breakable_server))
         database = await stack.enter_async_context(Database(DatabaseConfig(url=url)))
         await database.migrate()
         storage = LocalStorage(PostgresBackend(database))

@@ -1,9 +1,10 @@
-"""The process that servers of tests are forked from: it imports what they need, and waits.
+"""The process that tests fork others from: it imports what they need, and waits.
 
-For each connection it forks a server, and answers with its process id and, once it has ended, with
+For each connection it forks one, and answers with its process id and, once it has ended, with
 its status. It ends with its standard input.
 """
 
+import gc
 import json
 import os
 import selectors
@@ -17,14 +18,17 @@ from typing import Any, Final
 
 from harness.config import ServerConfig, prepare_langgraph, prepare_robyn
 
-IMPORTED: Final = ("harness.cli", "harness.server.serve", "robyn", "webbrowser")
+IMPORTED: Final = (
+    *("harness.cli", "harness.server.serve", "robyn", "webbrowser"),
+    *("pytest", "pytest_asyncio.plugin"),
+)
 _FILES: Final = 3
-"""Standard input, output and error of a server."""
+"""Standard input, output and error of a process."""
 _REQUEST_BYTES: Final = 1 << 20
 
 
 def forks(address: str) -> dict[str, Any] | None:
-    """Fork until standard input ends; return, in each server, what it was asked for."""
+    """Fork until standard input ends; return, in each process, what it was asked for."""
     ended, wakeup = socket.socketpair()
     wakeup.setblocking(False)
     signal.set_wakeup_fd(wakeup.fileno())
@@ -83,19 +87,22 @@ def _tell_ends(running: dict[int, socket.socket]) -> None:
 
 
 def main() -> None:
-    """Fork servers; in each of them, do what it is asked for."""
+    """Fork processes; in each of them, do what it is asked for."""
     address = sys.argv[1]
     prepare_langgraph(ServerConfig())
     prepare_robyn()
     for name in IMPORTED:
         import_module(name)
+    gc.collect()
+    gc.freeze()  # or each process would spend a second on them as it ends
     request = forks(address)
     if request is not None:
         os.environ.clear()
         os.environ.update(request["env"])
+        os.chdir(request["cwd"])
         sys.argv = request["argv"]
         module, _, function = request["main"].partition(":")
-        getattr(import_module(module), function)()
+        sys.exit(getattr(import_module(module), function)())
 
 
 if __name__ == "__main__":

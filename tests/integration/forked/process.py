@@ -1,8 +1,9 @@
-"""Servers forked from a process that has imported all they need, in tenths of a second.
+"""Servers and commands forked from a process that has imported all they need.
 
-A server that is started as users start it imports for seconds, and hundreds of them would make most
-of what the suite takes. One that is forked is a process of its own all the same: it has a session,
-an environment and files of its own, calls the command's own `main`, and is ended or killed alike.
+One that is started as users start it imports for seconds, and hundreds of them would make most of
+what the suite takes. One that is forked takes a tenth of a second, and is a process of its own all
+the same: it has a session, an environment and files of its own, calls the command's own `main`, and
+is ended or killed alike.
 """
 
 import asyncio
@@ -17,6 +18,7 @@ import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Self
@@ -26,8 +28,32 @@ from harness.config import without_pytest
 ROOT = Path(__file__).parents[3]
 
 
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A command that has ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+async def run(
+    main: str,
+    *arguments: str,
+    env: Mapping[str, str],
+    cwd: Path = ROOT,
+) -> Ended:
+    """Run a command to its end, forked; the arguments are those of `Forked.start`."""
+    with tempfile.TemporaryFile() as log:
+        process = await Forked.start(main, arguments, env, log.fileno(), cwd=cwd)
+        out = await process.stdout.read()
+        code = await process.wait()
+        log.seek(0)
+        return Ended(code, out.decode(), log.read().decode())
+
+
 class Forked:
-    """A forked server; it has of `asyncio.subprocess.Process` what `Served` uses."""
+    """A forked process; it has of `asyncio.subprocess.Process` what `Served` uses."""
 
     def __init__(
         self, pid: int, stdout: asyncio.StreamReader, answers: asyncio.StreamReader, held: ExitStack
@@ -38,20 +64,28 @@ class Forked:
 
     @classmethod
     async def start(
-        cls, main: str, arguments: Sequence[str], env: Mapping[str, str], log: int
+        cls,
+        main: str,
+        arguments: Sequence[str],
+        env: Mapping[str, str],
+        log: int,
+        *,
+        cwd: Path = ROOT,
     ) -> Self:
-        """Fork a server.
+        """Fork a process.
 
         Args:
             main: What it calls, as `module:function`.
             arguments: Of the command line.
             env: Its environment.
             log: The file that its errors go to.
+            cwd: The folder that it works in.
         """
         connection = socket.socket(socket.AF_UNIX)
         connection.connect(await asyncio.to_thread(_address))
         (stdin, held), (said, stdout) = os.pipe(), os.pipe()
-        request = json.dumps({"main": main, "argv": ["harness", *arguments], "env": dict(env)})
+        argv = ["harness", *arguments]
+        request = json.dumps({"main": main, "argv": argv, "env": dict(env), "cwd": str(cwd)})
         socket.send_fds(connection, [request.encode() + b"\n"], [stdin, stdout, log])
         os.close(stdin)
         os.close(stdout)
