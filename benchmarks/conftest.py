@@ -14,6 +14,7 @@ from harness.measure.benchmarking import TIMED, UNTIMED, Measure, Sizes
 from harness.measure.conversations import prepare
 from harness.measure.environment import collect
 from harness.measure.recording import recorded_turn
+from harness.measure.rows import RESOURCES
 from harness.measure.sites import MemorySite, PostgresSite, Stage
 from harness.measure.subjects import case_of
 from harness.measure.turns import Turn
@@ -58,7 +59,13 @@ def _place(item: pytest.Item) -> tuple[str, ...]:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Measure each benchmark on memory, on Postgres, and as the same SQL through bare psycopg."""
+    """Measure each benchmark on memory, on Postgres, and as the same SQL through bare psycopg.
+
+    What is measured of one resource is measured of all; a run that times nothing tries one.
+    """
+    if "resource" in metafunc.fixturenames:
+        others = [pytest.param(name, marks=pytest.mark.slow) for name in RESOURCES[1:]]
+        metafunc.parametrize("resource", [RESOURCES[0], *others])
     if "subject" in metafunc.fixturenames:
         on_postgres = [
             pytest.param(name, marks=pytest.mark.postgres) for name in ("postgres", "floor")

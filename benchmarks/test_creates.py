@@ -3,11 +3,10 @@
 import pytest
 
 from harness.measure.benchmarking import Measure, Sizes
-from harness.measure.rows import RESOURCES, Resource
+from harness.measure.rows import Resource
 from harness.measure.workloads import creates
 
 
-@pytest.mark.parametrize("resource", RESOURCES)
 @pytest.mark.parametrize(
     "way", ["create_sequential", "create_20_workers", "create_at_once", "create_many"]
 )
@@ -18,14 +17,12 @@ def test_create(way: str, resource: Resource, subject: str, measure: Measure, si
 
 
 @pytest.mark.postgres
-@pytest.mark.parametrize("resource", RESOURCES)
 def test_copy(resource: Resource, measure: Measure, sizes: Sizes) -> None:
     """COPY of the same rows, the floor of `create_many`."""
     ways = {workload.name: workload for workload in creates(resource, sizes.rows)}
     measure(ways["create_many"], "copy")
 
 
-@pytest.mark.parametrize("resource", RESOURCES)
 def test_validate_and_copy(resource: Resource, measure: Measure, sizes: Sizes) -> None:
     """Validating and copying the same records, the floor of creates in memory."""
     ways = {workload.name: workload for workload in creates(resource, sizes.rows)}

@@ -13,7 +13,7 @@ from harness.measure.turns import Turn
 
 
 @pytest.mark.postgres
-@pytest.mark.parametrize("call", ["put", "writes"])
+@pytest.mark.parametrize("call", ["put", pytest.param("writes", marks=pytest.mark.slow)])
 def test_fenced_beside_unfenced(
     call: str,
     benchmark: BenchmarkFixture,

@@ -3,11 +3,10 @@
 import pytest
 
 from harness.measure.benchmarking import Measure, Sizes
-from harness.measure.rows import RESOURCES, Resource
+from harness.measure.rows import Resource
 from harness.measure.workloads import listing, searches
 
 
-@pytest.mark.parametrize("resource", RESOURCES)
 def test_list(resource: Resource, subject: str, measure: Measure, sizes: Sizes) -> None:
     """As many rows as one call returns."""
     [workload] = listing(resource, sizes.listed)
@@ -16,7 +15,6 @@ def test_list(resource: Resource, subject: str, measure: Measure, sizes: Sizes) 
 
 @pytest.mark.timeout(600)  # 100,000 rows are planted first
 @pytest.mark.parametrize("search", ["few-newest", "few-tagged", "many-newest", "many-tagged"])
-@pytest.mark.parametrize("resource", RESOURCES)
 def test_search(
     resource: Resource, search: str, subject: str, measure: Measure, sizes: Sizes
 ) -> None:

@@ -83,6 +83,7 @@ def test_one_by_one(call: str, saver_name: str, bench: Bench) -> None:
     bench(one_by_one(bench.turn, call, 10), saver_name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("saver_name", SAVERS)
 @pytest.mark.parametrize("call", CALLS)
 def test_50_at_once(call: str, saver_name: str, bench: Bench) -> None:

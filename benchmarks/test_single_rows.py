@@ -3,11 +3,10 @@
 import pytest
 
 from harness.measure.benchmarking import Measure, Sizes
-from harness.measure.rows import RESOURCES, Resource
+from harness.measure.rows import Resource
 from harness.measure.workloads import single_rows
 
 
-@pytest.mark.parametrize("resource", RESOURCES)
 @pytest.mark.parametrize("call", ["get", "update", "delete", "count"])
 def test_single_rows(
     call: str, resource: Resource, subject: str, measure: Measure, sizes: Sizes

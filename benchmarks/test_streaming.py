@@ -27,7 +27,15 @@ CELLS = [
         for name in POSTGRES
     ),
 ]
-LOADS = [(many, when) for many in (1, 50) for when in DURABILITIES]
+LOADS = [
+    pytest.param(
+        (many, when),
+        id=f"{many}-{when}",
+        marks=() if (many, when) == (50, "async") else pytest.mark.slow,
+    )
+    for many in (1, 50)
+    for when in DURABILITIES
+]
 
 Lent = dict[tuple[float, str], Streamer]
 
@@ -73,7 +81,7 @@ def streamer(cell: tuple[float, str], request: pytest.FixtureRequest) -> Streame
 
 
 @pytest.mark.parametrize("cell", CELLS)
-@pytest.mark.parametrize("load", LOADS, ids=lambda load: f"{load[0]}-{load[1]}")
+@pytest.mark.parametrize("load", LOADS)
 def test_turn(
     streamer: Streamer,
     load: tuple[int, Durability],

@@ -1,5 +1,6 @@
 """What all tests share: what Hypothesis tries, and what is not ours to collect."""
 
+import gc
 import os
 import signal
 import sys
@@ -35,6 +36,10 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 # Each HTTP client reads all certificates there are, though no test speaks TLS.
 transports.create_ssl_context = cache(transports.create_ssl_context)  # type: ignore[attr-defined]
+
+# jsonschema compiles a grammar of IRIs for seconds where that package is installed, and asks for
+# none where it is not; no test has an IRI.
+sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment]
 
 ORDER: Final = 1
 """The seed of the order of tests where none is given: a checkout gives the same result tomorrow."""
@@ -90,3 +95,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if slow:
         config.hook.pytest_deselected(items=slow)
         items[:] = [one for one in items if one not in set(slow)]
+
+
+def pytest_collection_finish() -> None:
+    """Let no collection of garbage look at the thousands of tests and all modules again."""
+    gc.collect()
+    gc.freeze()

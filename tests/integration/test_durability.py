@@ -87,6 +87,7 @@ async def test_a_death_that_never_came_is_no_cell(own_postgres_server: PostgresS
         await die_at(own_postgres_server, 3, "sync", steps=2)
 
 
+@pytest.mark.slow
 async def test_an_interruption_keeps_what_there_is(postgres_server: PostgresServer) -> None:
     """A measurement that is cancelled returns its cells, and its own server is gone."""
     this = asyncio.current_task()

@@ -156,6 +156,7 @@ async def test_a_read_that_lacks_messages_is_no_sample(database: Database) -> No
         await cut(database, long, 500, {"plain": "too long"})
 
 
+@pytest.mark.slow
 async def test_interruption_keeps_what_there_is(postgres_server: PostgresServer) -> None:
     """A cancelled measurement returns the points it had, and says that it is not complete."""
     task = asyncio.current_task()

@@ -213,7 +213,9 @@ async def test_created_rows_are_counted(database: Database) -> None:
         )
 
 
-@pytest.mark.parametrize("measure", [measure_timings, measure_pool])
+@pytest.mark.parametrize(
+    "measure", [measure_timings, pytest.param(measure_pool, marks=pytest.mark.slow)]
+)
 async def test_interruption_keeps_what_there_is(
     measure: Any, postgres_server: PostgresServer
 ) -> None:

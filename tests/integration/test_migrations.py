@@ -1,8 +1,7 @@
 """Migrations: many processes at once, twice, from the future, and half-way."""
 
 import asyncio
-import sys
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator
 
 import psycopg
 import pytest
@@ -14,26 +13,12 @@ from harness.database import Database, ScratchDatabases
 from harness.errors import SchemaMismatch
 from harness.schema import RUNTIME_TABLES, SCHEMA
 from harness.schema.migrate import LOCK_KEY, Migration, migrate, shipped
+from tests.integration.booting import booting
 
 pytestmark = pytest.mark.postgres
 
 PROCESSES = 8
 ROUNDS = 10
-
-BOOT = """
-import asyncio, sys
-from harness.config import DatabaseConfig
-from harness.database import Database
-
-async def boot():
-    config = DatabaseConfig(url=sys.argv[1], pool_min_size=1, pool_max_size=1)
-    async with Database(config) as database:
-        await database.migrate()
-
-for line in sys.stdin:
-    asyncio.run(boot()) if line.strip() == "boot" else sys.argv.__setitem__(1, line.strip())
-    print("done", flush=True)
-"""
 
 FIRST = Migration(number=1, name="first", sql="CREATE TABLE langgraph_server.a (x int);")
 SECOND = Migration(number=2, name="second", sql="CREATE TABLE langgraph_server.b (x int);")
@@ -67,53 +52,25 @@ async def recorded(connection: AsyncConnection[DictRow]) -> list[DictRow]:
 class TestManyProcesses:
     """Processes that boot at the same moment."""
 
-    @pytest.fixture
-    async def processes(self) -> AsyncIterator[list[asyncio.subprocess.Process]]:
-        """Start real processes that have everything imported and wait for a word."""
-        started = [
-            await asyncio.create_subprocess_exec(
-                sys.executable,
-                *("-W", "error", "-c", BOOT, ""),
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.PIPE,
-            )
-            for _ in range(PROCESSES)
-        ]
-        yield started
-        for process in started:
-            await process.communicate(b"")  # closes its input, which ends it
-
-    async def tell(self, processes: Iterable[asyncio.subprocess.Process], word: str) -> None:
-        """Say a word to all of them, and wait until each has done it."""
-
-        async def tell_one(process: asyncio.subprocess.Process) -> None:
-            assert process.stdin is not None
-            assert process.stdout is not None
-            assert process.stderr is not None
-            process.stdin.write(f"{word}\n".encode())
-            answer = await process.stdout.readline()
-            assert answer == b"done\n", (await process.stderr.read()).decode()
-
-        await asyncio.gather(*map(tell_one, processes))
-
     @pytest.mark.slow
     @pytest.mark.invariant(40)
     async def test_eight_processes_boot_at_once_on_an_empty_database(
-        self,
-        scratch_databases: ScratchDatabases,
-        processes: list[asyncio.subprocess.Process],
+        self, scratch_databases: ScratchDatabases
     ) -> None:
         """All succeed, round after round, and the schema is made once."""
-        for _ in range(ROUNDS):
-            async with scratch_databases.empty() as url:
-                await self.tell(processes, url)
-                await self.tell(processes, "boot")
-                async with await AsyncConnection.connect(url, row_factory=dict_row) as connection:
-                    assert len(await recorded(connection)) == len(shipped())
-                    assert set(RUNTIME_TABLES) <= await tables(connection)
-                    cursor = await connection.execute("SELECT 1 FROM pg_index WHERE NOT indisvalid")
-                    assert await cursor.fetchone() is None
+        async with booting("migrate", PROCESSES) as boot:
+            for _ in range(ROUNDS):
+                async with scratch_databases.empty() as url:
+                    await boot(url)
+                    await self.check_made_once(url)
+
+    async def check_made_once(self, url: str) -> None:
+        """Every migration is recorded, every table is there, and no index is invalid."""
+        async with await AsyncConnection.connect(url, row_factory=dict_row) as connection:
+            assert len(await recorded(connection)) == len(shipped())
+            assert set(RUNTIME_TABLES) <= await tables(connection)
+            cursor = await connection.execute("SELECT 1 FROM pg_index WHERE NOT indisvalid")
+            assert await cursor.fetchone() is None
 
     async def test_who_waits_holds_up_nobody(
         self, connection: AsyncConnection[DictRow], empty_database_url: str

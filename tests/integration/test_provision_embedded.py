@@ -284,7 +284,13 @@ class TestLifecycle:
 class TestDeathOfTheOwner:
     """However the owning process ends, its server goes with it."""
 
-    @pytest.mark.parametrize("frozen", [False, True], ids=["running", "frozen"])
+    @pytest.mark.parametrize(
+        "frozen",
+        [
+            pytest.param(True, id="frozen"),
+            pytest.param(False, id="running", marks=pytest.mark.slow),
+        ],
+    )
     def test_sigkill_leaves_neither_process_nor_folder(self, base: Path, frozen: bool) -> None:
         """SIGKILL of the owner runs no code of its own, and a server under SIGSTOP hears nobody."""
         with owner_of_a_server(base) as owner:
@@ -326,6 +332,7 @@ class TestDeathOfTheOwner:
 class TestPlaces:
     """Folders, ports and users."""
 
+    @pytest.mark.slow
     def test_a_path_with_spaces(self, base: Path) -> None:
         """Quotes and spaces in the path reach every program whole; long paths do without socket."""
         folder = base / "my \"own\" 'folder', of tests"
@@ -335,8 +342,8 @@ class TestPlaces:
         assert not list(folder.iterdir())
 
     def test_a_path_too_long_for_a_socket(self, base: Path) -> None:
-        """TCP serves where no socket can be made."""
-        folder = base / ("long" * 30)
+        """TCP serves where no socket can be made; quotes and spaces are passed on here, too."""
+        folder = base / ("a \"long\" 'name', " * 8)
         folder.mkdir()
         with EmbeddedServer(folder=folder) as server:
             assert server.socket_directory is None
@@ -442,6 +449,7 @@ class TestPlaces:
         with pytest.raises(ProvisionError, match="belongs to somebody else"):
             find_binaries(account, package=home / PACKAGE, cache=cache)
 
+    @pytest.mark.slow
     @root_only
     def test_an_ordinary_user_runs_it_too(self, base: Path) -> None:
         """A process without privileges starts a server as itself."""
@@ -498,6 +506,7 @@ class TestProvision:
         assert "hunter2" not in str(caught.value)
         assert "\n" not in str(caught.value)
 
+    @pytest.mark.slow
     def test_the_embedded_server_is_the_default(self) -> None:
         """With nothing set, the server is our own."""
         server: PostgresServer

@@ -201,6 +201,7 @@ async def test_a_notebook_that_fails_is_in_the_report_with_its_reason(
     assert "before" in text
 
 
+@pytest.mark.slow
 async def test_the_kernel_is_this_interpreter_and_sees_the_environment(tmp_path: Path) -> None:
     """No installed kernelspec is asked; the file on disk is not touched; top-level await works."""
     source = "import asyncio, os, sys\nawait asyncio.sleep(0)\nprint(sys.prefix, os.environ['A_B'])"
@@ -248,6 +249,7 @@ def profile(tmp_path: Path) -> Iterator[Path]:
     shutil.rmtree(folder, ignore_errors=True)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine")
 def test_a_real_browser_shows_it(report: str, tmp_path: Path, profile: Path) -> None:
     """Headless chromium opens the file without a network, and draws something."""

@@ -2,7 +2,6 @@
 
 import asyncio
 import inspect
-import sys
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
@@ -22,10 +21,10 @@ from harness.persistence import PooledSaver, setup, setup_langgraph
 from harness.schema import LANGGRAPH_TABLES
 from harness.storage.local import LocalStorage
 from harness.storage.postgres import PostgresBackend
+from tests.integration.booting import booting
 
 pytestmark = pytest.mark.postgres
 
-MANY = 8
 NEEDS_VECTORS = {"vector_migrations", "store_vectors"}
 LOOK = """
     SELECT n.nspname AS schema, c.relname AS name, c.relrowsecurity AS guarded,
@@ -35,22 +34,6 @@ LOOK = """
     WHERE c.relkind = 'r' AND c.relname = ANY (%s) ORDER BY name
 """
 TRIGGERS = "SELECT tgname AS name FROM pg_trigger WHERE tgname LIKE 'forget_%' ORDER BY tgname"
-
-BOOT = """
-import asyncio, sys
-from harness.config import DatabaseConfig
-from harness.runtime import get_checkpointer, initialize_database, shutdown_database
-
-async def boot():
-    config = DatabaseConfig(url=sys.argv[1], required=True, pool_min_size=1, pool_max_size=1)
-    assert await initialize_database(config)
-    assert await get_checkpointer().aget_tuple({"configurable": {"thread_id": "t"}}) is None
-    await shutdown_database()
-
-for line in sys.stdin:
-    asyncio.run(boot()) if line.strip() == "boot" else sys.argv.__setitem__(1, line.strip())
-    print("done", flush=True)
-"""
 
 
 @pytest.fixture
@@ -103,48 +86,19 @@ def test_every_block_of_sql_is_used() -> None:
 class TestManyProcesses:
     """Processes that boot at the same moment."""
 
-    @pytest.fixture(params=[2, pytest.param(MANY, marks=pytest.mark.slow)])
-    async def processes(
-        self, request: pytest.FixtureRequest
-    ) -> AsyncIterator[list[asyncio.subprocess.Process]]:
-        """Start real processes that have everything imported and wait for a word."""
-        started = [
-            await asyncio.create_subprocess_exec(
-                sys.executable,
-                *("-W", "error", "-c", BOOT, ""),
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.PIPE,
-            )
-            for _ in range(request.param)
-        ]
-        yield started
-        for process in started:
-            await process.communicate(b"")  # closes its input, which ends it
-
-    async def tell(self, processes: list[asyncio.subprocess.Process], word: str) -> None:
-        """Say a word to all of them, and wait until each has done it."""
-
-        async def tell_one(process: asyncio.subprocess.Process) -> None:
-            assert process.stdin is not None
-            assert process.stdout is not None
-            assert process.stderr is not None
-            process.stdin.write(f"{word}\n".encode())
-            answer = await process.stdout.readline()
-            assert answer == b"done\n", (await process.stderr.read()).decode()
-
-        await asyncio.gather(*(tell_one(process) for process in processes))
-
+    @pytest.mark.parametrize(
+        ("count", "rounds"), [(2, 2), pytest.param(8, 5, marks=pytest.mark.slow)]
+    )
     @pytest.mark.invariant(40)
     async def test_processes_boot_at_once_on_an_empty_database(
-        self, scratch_databases: ScratchDatabases, processes: list[asyncio.subprocess.Process]
+        self, scratch_databases: ScratchDatabases, count: int, rounds: int
     ) -> None:
         """All succeed, round after round, with a pool of one, and no invalid index remains."""
-        for _ in range(5 if len(processes) == MANY else 2):
-            async with scratch_databases.empty() as url:
-                await self.tell(processes, url)
-                await self.tell(processes, "boot")
-                await assert_complete(url)
+        async with booting("initialize", count) as boot:
+            for _ in range(rounds):
+                async with scratch_databases.empty() as url:
+                    await boot(url)
+                    await assert_complete(url)
 
 
 class TestStates:

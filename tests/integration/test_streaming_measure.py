@@ -69,6 +69,7 @@ async def test_every_cell_is_measured(postgres_server: PostgresServer, tmp_path:
             )
 
 
+@pytest.mark.slow
 async def test_memory_needs_no_server() -> None:
     """Without a server what needs none is measured, near."""
     results = await measure_streaming(None, plan_of(durabilities=("sync",)))
@@ -78,6 +79,7 @@ async def test_memory_needs_no_server() -> None:
     }
 
 
+@pytest.mark.slow
 async def test_interruption_keeps_whole_rounds() -> None:
     """A cancelled measurement returns what it had; a round of some subjects only is no round."""
     task = asyncio.current_task()
@@ -98,7 +100,10 @@ async def test_interruption_keeps_whole_rounds() -> None:
 
 
 @pytest.mark.postgres
-@pytest.mark.parametrize("durability", ["sync", "async", "exit"])
+@pytest.mark.parametrize(
+    "durability",
+    ["sync", *(pytest.param(late, marks=pytest.mark.slow) for late in ("async", "exit"))],
+)
 async def test_a_turn_that_was_not_stored_is_no_sample(
     database: Database, durability: Durability
 ) -> None:

@@ -119,6 +119,13 @@ class TestPostgresSurvival(SurvivalContract):
         """The server of this test."""
         return victim
 
+    @pytest.mark.slow  # kills leave more to find, and a restart is in the next test too
+    async def test_acknowledged_writes_survive_restarts(
+        self, victim: Victim, tmp_path: Path
+    ) -> None:
+        """Clean restarts under 20 writers lose nothing, and leave nothing half done."""
+        await super().test_acknowledged_writes_survive_restarts(victim, tmp_path)
+
 
 @pytest.mark.slow
 async def test_the_check_finds_lost_writes(tmp_path: Path) -> None:

@@ -102,6 +102,7 @@ class TestInitializeWithoutDatabaseUrl:
         assert "refused" in warnings[0]
         assert "s3cret" not in caplog.text
 
+    @pytest.mark.slow
     async def test_a_silent_host_is_given_up_within_five_seconds(self) -> None:
         """A host that accepts and never answers does not hold up the start."""
         with socket.create_server(("127.0.0.1", 0)) as silent:

@@ -56,9 +56,14 @@ class Forked:
     """A forked process; it has of `asyncio.subprocess.Process` what `Served` uses."""
 
     def __init__(
-        self, pid: int, stdout: asyncio.StreamReader, answers: asyncio.StreamReader, held: ExitStack
+        self,
+        pid: int,
+        stdin: int,
+        stdout: asyncio.StreamReader,
+        answers: asyncio.StreamReader,
+        held: ExitStack,
     ) -> None:
-        self.pid, self.stdout = pid, stdout
+        self.pid, self.stdout, self._stdin = pid, stdout, stdin
         self.returncode: int | None = None
         self._ended = asyncio.create_task(self._end(answers, held))
 
@@ -98,7 +103,11 @@ class Forked:
         stack.callback(writer.close)
         stack.callback(transport.close)
         stack.callback(os.close, held)  # a server ends when nobody holds its standard input
-        return cls(int(await answers.readline()), output, answers, stack)
+        return cls(int(await answers.readline()), held, output, answers, stack)
+
+    def say(self, line: str) -> None:
+        """Write a line to its standard input."""
+        os.write(self._stdin, f"{line}\n".encode())
 
     async def wait(self) -> int:
         """Wait until it has ended; return its status, negative if it was a signal's."""

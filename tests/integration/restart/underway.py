@@ -13,8 +13,8 @@ from tests.integration.restart.people import said, texts
 STEPS: Final = 20
 PLAN: Final = {"steps": STEPS, "delay_s": 0.05}
 DONE: Final = [*range(1, STEPS + 1)]
-LONG: Final = "and so on " * 200
-"""What the slow agent takes about four seconds to repeat, token by token."""
+LONG: Final = "and so on " * 100
+"""What the slow agent takes more than a second to repeat, token by token."""
 _MIDWAY: Final = 5
 """Steps, or tokens, after which the server may end."""
 
