@@ -19,7 +19,7 @@ from typing import Any, Final
 from harness.config import ServerConfig, prepare_langgraph, prepare_robyn
 
 IMPORTED: Final = (
-    *("harness.cli", "harness.server.serve", "robyn", "webbrowser"),
+    *("harness.cli", "harness.server.serve", "numpy", "robyn", "webbrowser"),
     *("pytest", "pytest_asyncio.plugin"),
 )
 _FILES: Final = 3
@@ -94,7 +94,7 @@ def main() -> None:
     for name in IMPORTED:
         import_module(name)
     gc.collect()
-    gc.freeze()  # or each process would spend a second on them as it ends
+    gc.freeze()  # or each process would spend a second on them as it begins and ends
     request = forks(address)
     if request is not None:
         os.environ.clear()
