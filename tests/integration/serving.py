@@ -10,7 +10,7 @@ from typing import Any, Final
 from harness.faults.served import SERVE, Served
 from tests.integration.forked.process import Forked
 
-_READ_EARLY: Final = {"HARNESS_MSGPACK_ALLOW", "LANGGRAPH_AES_KEY", "LANGGRAPH_STRICT_MSGPACK"}
+_READ_EARLY: Final = {"LANGGRAPH_AES_KEY", "LANGGRAPH_STRICT_MSGPACK"}
 """Variables that decide how libraries are imported."""
 GRAPHS: Final = Path(__file__).parent / "served" / "langgraph.json"
 
@@ -27,7 +27,8 @@ class ForkedServed(Served):
     """With which arguments before its own."""
 
     async def _spawn(self, *arguments: str) -> Any:
-        if _READ_EARLY & self._environ.keys():
+        revives_any = self._environ.get("HARNESS_MSGPACK_ALLOW", "").lower() == "any"
+        if revives_any or _READ_EARLY & self._environ.keys():
             return await super()._spawn(*arguments)
         given = (*self.words, *arguments)
         return await Forked.start(self.main, given, self._environ, self._log.fileno())
