@@ -71,6 +71,7 @@ def pytest_configure(config: pytest.Config) -> None:
     By default pytest-xdist hands tests out one by one, so that both workers start the servers of
     every module; this way each begins with half of the modules and takes over what is left.
     """
+    config.addinivalue_line("markers", "slow_in_memory: slow where its server stores in memory")
     if config.getoption("randomly_seed", None) == "default":
         config.option.randomly_seed = ORDER
     if config.getoption("dist", None) == "load":
@@ -78,6 +79,13 @@ def pytest_configure(config: pytest.Config) -> None:
     named = config.args_source is pytest.Config.ArgsSource.ARGS
     if named and not hasattr(config, "workerinput"):  # a worker has its controller's options
         config.option.slow = True
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Mark `slow` what is marked `slow_in_memory`, where its server stores in memory."""
+    places = getattr(getattr(item, "callspec", None), "params", {})
+    if places.get("scratch") == "memory" and item.get_closest_marker("slow_in_memory"):
+        item.add_marker(pytest.mark.slow)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -19,6 +19,7 @@ from tests.integration import owners
 from tests.integration.serving import Serving
 
 pytest_plugins = ("tests.integration.serving_fixtures",)
+pytestmark = pytest.mark.slow_in_memory
 SETTINGS = owners.SETTINGS
 
 SECRET: Final = owners.SETTINGS["HARNESS_JWT_SECRET"]

@@ -11,6 +11,7 @@ from tests.integration.owners import token_of
 from tests.integration.serving import Serving
 
 pytest_plugins = ("tests.integration.serving_fixtures",)
+pytestmark = pytest.mark.slow_in_memory
 SETTINGS = owners.SETTINGS
 
 SOME_ID = "01890000-0000-7000-8000-000000000000"

@@ -15,6 +15,7 @@ from harness.server.routes import ROUTES
 from tests.integration.serving import Serving
 
 pytest_plugins = ("tests.integration.serving_fixtures",)
+pytestmark = pytest.mark.slow_in_memory
 
 Asked = tuple[Route, str, dict[str, str]]
 """A route, a path of it, and headers."""

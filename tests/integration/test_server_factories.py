@@ -130,6 +130,11 @@ async def test_a_graph_that_is_made_sometimes(configured_server: Configured) -> 
 
 @pytest.mark.invariant(55)
 @pytest.mark.parametrize("graph", ["raising", "entering", "leaving"])
+@pytest.mark.parametrize(
+    "either_server",
+    ["memory", pytest.param("postgres", marks=[pytest.mark.postgres, pytest.mark.slow])],
+    indirect=True,
+)
 async def test_whatever_a_function_raises_is_answered(
     either_server: Configured, graph: str
 ) -> None:

@@ -123,7 +123,14 @@ By = Callable[[LangGraphClient, str, str], Coroutine[Any, Any, None]]
 
 
 @pytest.mark.invariant(52)
-@pytest.mark.parametrize("by", [_cancelled, _rolled_back, _deleted, _superseded, _replaced])
+@pytest.mark.parametrize(
+    "by",
+    [
+        _cancelled,
+        *(pytest.param(by, marks=pytest.mark.slow) for by in (_rolled_back, _deleted, _superseded)),
+        _replaced,
+    ],
+)
 async def test_a_run_that_was_ended_writes_no_more(pair: Pair, by: By) -> None:
     """From the answer on it adds nothing; what came after it stays the head, and is built on."""
     alice, thread = client_of(pair.b, "alice"), str(uuid4())
@@ -144,6 +151,7 @@ async def test_a_run_that_was_ended_writes_no_more(pair: Pair, by: By) -> None:
         assert values["done"] == ([1, 1] if by is _replaced else [1])
 
 
+@pytest.mark.slow
 @pytest.mark.invariant(52)
 async def test_who_stood_still_beyond_its_lease_forks_nothing(pair: Pair) -> None:
     """A server that goes on when another has taken its run up adds no checkpoint."""
@@ -188,7 +196,7 @@ async def test_creating_and_deleting_at_once_leaves_nothing(pair: Pair) -> None:
         )
         return thread
 
-    threads = await asyncio.gather(*(race(number) for number in range(40)))
+    threads = await asyncio.gather(*(race(number) for number in range(20)))
     await pair.a_rests()
     for thread in threads:
         assert await pair.rows(thread) == Counter()
@@ -207,8 +215,11 @@ async def _assistant_deleted(alice: LangGraphClient, _thread: str, assistant: st
 
 
 @pytest.mark.invariant(52, 61)
-@pytest.mark.parametrize("there", ["here", "elsewhere"])
-@pytest.mark.parametrize("gone", [_thread_deleted, _thread_pruned, _assistant_deleted])
+@pytest.mark.parametrize("there", [pytest.param("here", marks=pytest.mark.slow), "elsewhere"])
+@pytest.mark.parametrize(
+    "gone",
+    [_thread_deleted, pytest.param(_thread_pruned, marks=pytest.mark.slow), _assistant_deleted],
+)
 async def test_followers_are_let_go(pair: Pair, gone: By, there: str) -> None:
     """Whatever removes the thread, and on whichever server; they hear nothing of its new owner."""
     alice, bob = client_of(pair.a, "alice"), client_of(pair.a, "bob")

@@ -27,6 +27,7 @@ MODULES = (assistants, crons, runs, store, threads, under_way)
 """Whose import fills the table."""
 
 
+@pytest.mark.slow_in_memory
 @pytest.mark.invariant(55)
 @pytest.mark.filterwarnings("ignore:.checkpoint_during. is deprecated")
 @pytest.mark.parametrize("name", CHECKS)
@@ -46,6 +47,7 @@ def test_the_table_is_whole() -> None:
     }
 
 
+@pytest.mark.slow_in_memory
 @pytest.mark.invariant(55)
 async def test_headers_are_sent_by_every_method(servers: "Servers") -> None:
     """A token that is none, given with a call, is what the server sees instead of the client's."""

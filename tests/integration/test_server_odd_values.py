@@ -151,6 +151,7 @@ async def _hold(http: httpx.AsyncClient, logs: Path, case: Case) -> None:
         raise
 
 
+@pytest.mark.slow_in_memory
 @pytest.mark.invariant(50, 54)
 async def test_what_was_seen(server: Serving, logs: Path) -> None:
     """What was executed again and again, ended the server, or made its thread unreadable."""
@@ -158,9 +159,10 @@ async def test_what_was_seen(server: Serving, logs: Path) -> None:
     assert max(map(len, server.log().splitlines())) < 200_000
 
 
+@pytest.mark.slow_in_memory
 @pytest.mark.invariant(50, 54)
 @given(cases=st.lists(st.sampled_from(CASES), min_size=8, max_size=8, unique=True))
-@settings(max_examples=2)
+@settings(max_examples=1)
 async def test_odd_values(server: Serving, logs: Path, cases: list[Case]) -> None:
     """Of any odd value or error, wherever a node can put it: the run ends, and all can be read."""
     await hold(server, logs, cases)
@@ -213,6 +215,7 @@ async def test_what_its_graph_no_longer_reads(server: Serving, graph: str) -> No
         assert (await http.get("/ok")).status_code == 200
 
 
+@pytest.mark.slow_in_memory
 @pytest.mark.invariant(50, 54)
 async def test_a_state_too_large_to_show(server: Serving, logs: Path) -> None:
     """The run succeeds and the state has it whole; the thread's row has a mark."""

@@ -166,6 +166,7 @@ class TestConversations:
             )
 
 
+@pytest.mark.slow_in_memory
 class TestEndings:
     """Every run reaches a terminal state, and none keeps its thread."""
 
@@ -284,6 +285,7 @@ class TestEndings:
         assert later["done"] == [1, 2, 1]
 
 
+@pytest.mark.slow_in_memory
 class TestManyOnOneThread:
     """What happens to a run on a thread that is busy."""
 

@@ -19,6 +19,7 @@ from tests.integration.owners import client_of, token_of
 from tests.integration.serving import Serving
 
 pytest_plugins = ("tests.integration.serving_fixtures",)
+pytestmark = pytest.mark.slow_in_memory
 
 PLACES = 8
 STREAMS = 8

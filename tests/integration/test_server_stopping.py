@@ -141,10 +141,28 @@ WAYS: Final[dict[str, Way]] = {
     "delete the assistant with its threads": _delete_assistant,
 }
 """All that ends a run which is executed."""
+OFTEN: Final = frozenset(
+    {
+        "cancel",
+        "cancel many",
+        "interrupt by a newer run",
+        "delete the run",
+        "delete the thread",
+        "delete the assistant with its threads",
+    }
+)
+"""Those that are always tried; other tests here cancel and wait, and roll back."""
 
 
+@pytest.mark.slow_in_memory
 @pytest.mark.invariant(26, 52)
-@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
+@pytest.mark.parametrize(
+    "way",
+    [
+        pytest.param(way, id=name, marks=() if name in OFTEN else pytest.mark.slow)
+        for name, way in WAYS.items()
+    ],
+)
 async def test_a_run_is_stopped_wherever_it_is_executed(pair: Pair, job: Job, way: Way) -> None:
     """Each way to end a run stops its code within moments, also when another server is asked."""
     assistant = await pair.one.client().assistants.create("busy")
@@ -257,7 +275,7 @@ async def test_what_is_deleted_while_it_is_created(pair: Pair, tmp_path: Path) -
             break
         await creating
 
-    for batch in range(0, 60, 10):
+    for batch in range(0, 30, 10):
         await asyncio.gather(*(race(batch + n) for n in range(10)))
     everything = Job(record=tmp_path / "records")
     await everything.stops()
