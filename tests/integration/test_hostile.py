@@ -16,6 +16,7 @@ from tests.integration.owners import token_of
 from tests.integration.serving import Serving
 
 pytest_plugins = ("tests.integration.serving_fixtures",)
+pytestmark = pytest.mark.slow_in_memory
 SETTINGS = owners.SETTINGS
 
 NESTED = b'{"a":' * 300 + b"1" + b"}" * 300
@@ -312,5 +313,5 @@ class TestBrokenRequests:
             writer.write(b"BREW /threads HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n")
             assert b" 405 " in await reader.readline()
             writer.write(b"{}GET /ok HTTP/1.1\r\nHost: x\r\n\r\n")
-            async with asyncio.timeout(2):
+            async with asyncio.timeout(1):
                 await reader.readuntil(b"HTTP/1.1 200")

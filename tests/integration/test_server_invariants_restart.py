@@ -66,7 +66,8 @@ async def test_state_and_history_are_the_same_afterwards(database_url: str) -> N
 async def test_a_database_that_is_down_at_boot_is_said_so() -> None:
     """Where it is not required the server starts in memory, and /health says 503 all the time."""
     async with Serving(NOWHERE, DATABASE_REQUIRED="false") as server, server.http() as http:
-        assert "memory" in server.announced
+        assert "memory, which forgets" in server.announced
+        assert "STORING IN MEMORY ONLY" in server.log()
         values: Any = await server.client().runs.wait(None, "steps", input={"steps": 1})
         assert values["done"] == [1]
         for _ in range(2):
@@ -74,6 +75,6 @@ async def test_a_database_that_is_down_at_boot_is_said_so() -> None:
             told = answer.json()
             assert answer.status_code == 503
             assert (told["status"], told["persistence"]) == ("degraded", "memory")
-            assert "could not be reached" in told["detail"]
+            assert "could not be reached when the server started" in told["detail"]
         assert (await http.get("/info")).json()["persistence"] == "memory"
         assert "hunter2" not in server.log() + answer.text

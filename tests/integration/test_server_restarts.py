@@ -109,21 +109,6 @@ async def midway(client: LangGraphClient) -> Any:
 class TestWithoutDatabase:
     """What cannot be reached is said, and nothing is kept in memory in its place unsaid."""
 
-    @pytest.mark.invariant(41)
-    async def test_down_at_boot(self) -> None:
-        """Where no database is required it serves from memory, and each answer of it says so."""
-        async with Serving(NOWHERE, *BUNDLED, DATABASE_REQUIRED="false") as server:
-            assert "memory, which forgets" in server.announced
-            assert "STORING IN MEMORY ONLY" in server.log()
-            http = server.http()
-            answer = await http.get("/health")
-            told = answer.json()
-            assert answer.status_code == 503
-            assert (told["status"], told["persistence"]) == ("degraded", "memory")
-            assert "could not be reached when the server started" in told["detail"]
-            assert (await http.get("/info")).json()["persistence"] == "memory"
-            assert "hunter2" not in server.log() + answer.text
-
     @pytest.mark.slow
     @pytest.mark.postgres
     @pytest.mark.invariant(41)

@@ -15,6 +15,7 @@ from langgraph_sdk.errors import UnprocessableEntityError
 from tests.integration.serving import Serving, said_by_node
 
 pytest_plugins = ("tests.integration.serving_fixtures",)
+pytestmark = pytest.mark.slow_in_memory
 
 SETTINGS = {"HARNESS_HEARTBEAT_S": "0.3", "HARNESS_MAX_STREAMS": "40"}
 SAID = {"messages": [{"role": "user", "content": "hello"}]}
@@ -283,7 +284,10 @@ class TestLeaving:
     """A reader who leaves takes the run along if that was asked for."""
 
     async def test_on_disconnect(self, server: Serving, client: LangGraphClient) -> None:
-        """`cancel` interrupts the run; `continue`, the default, lets it go on."""
+        """`cancel` interrupts the run; `continue`, the default, lets it go on.
+
+        Whoever joins may bring that along. All leave at once: it takes seconds to notice.
+        """
 
         async def left(how: str, mode: str | None) -> tuple[str, str]:
             thread_id = str(uuid4())
@@ -298,14 +302,17 @@ class TestLeaving:
             return how, await until(client, thread_id, run_id, "interrupted", "success")
 
         hows = ("stream", "wait")
-        cancelled = await asyncio.gather(*(left(how, "cancel") for how in hows))
-        assert dict(cancelled) == dict.fromkeys(hows, "interrupted")
         modes = ("continue", None)
-        others = await asyncio.gather(*(left(how, mode) for how in hows for mode in modes))
+        cancelled, others, _ = await asyncio.gather(
+            asyncio.gather(*(left(how, "cancel") for how in hows)),
+            asyncio.gather(*(left(how, mode) for how in hows for mode in modes)),
+            self._cancel_on_disconnect(server, client),
+        )
+        assert dict(cancelled) == dict.fromkeys(hows, "interrupted")
         assert dict(others) == dict.fromkeys(hows, "success")
 
-    async def test_cancel_on_disconnect(self, server: Serving, client: LangGraphClient) -> None:
-        """Whoever joins may bring that along."""
+    @staticmethod
+    async def _cancel_on_disconnect(server: Serving, client: LangGraphClient) -> None:
         run = await create(client, "steps", SLOW)
         place = f"/threads/{run['thread_id']}/runs/{run['run_id']}/stream?cancel_on_disconnect=1"
         async with reading(server, place) as answer:

@@ -9,10 +9,10 @@ from tests.integration.fields.ways import refused
 
 
 @effect("store.put_item + PUT /store/items", "namespace", "key", "value", "index", "ttl")
-@effect("store.get_item + GET /store/items", "namespace", "key", "refresh_ttl")
+@effect("store.get_item + GET /store/items", "namespace", "key")
 @effect("store.delete_item + DELETE /store/items", "namespace", "key")
 async def items(client: Client) -> None:
-    """An item lies where it was put, for as long as it was to; an index is refused."""
+    """An item lies where it was put; an index is refused."""
     place, store = [str(uuid4())], client.store
     await store.put_item(place, "k", {"n": 1}, index=False)
     assert (await store.get_item(place, "k"))["value"] == {"n": 1}
@@ -24,14 +24,6 @@ async def items(client: Client) -> None:
     assert await store.get_item(place, "k") is None
     assert await refused(store.put_item(place, "k", {}, index=["a"])) == 422
     assert await refused(store.put_item(place, "k", {}, ttl=0)) == 422
-    for key in ("renewed", "not"):
-        await put_for(client, place, key, 2.4)
-    for _ in range(3):
-        await asyncio.sleep(0.9)
-        await store.get_item(place, "renewed", refresh_ttl=True)
-        await store.get_item(place, "not", refresh_ttl=False)
-    assert await store.get_item(place, "renewed") is not None
-    assert await store.get_item(place, "not") is None
 
 
 async def put_for(client: Client, place: list[str], key: str, seconds: float) -> None:
@@ -71,18 +63,25 @@ async def search(client: Client) -> None:
     assert await refused(client.store.search_items([root], query="what?")) == 422
 
 
+@effect("store.put_item + PUT /store/items", "ttl")
+@effect("store.get_item + GET /store/items", "refresh_ttl")
 @effect("store.search_items + POST /store/items/search", "refresh_ttl")
-async def search_renews(client: Client) -> None:
-    """What is found lives on, or does not."""
-    renewed, not_so = [str(uuid4())], [str(uuid4())]
-    for place in (renewed, not_so):
+async def times_to_live(client: Client) -> None:
+    """What is read or found lives on, or does not."""
+    store = client.store
+    read, not_read, found, not_found = places = [[str(uuid4())] for _ in range(4)]
+    for place in places:
         await put_for(client, place, "k", 2.4)
     for _ in range(3):
         await asyncio.sleep(0.9)
-        await client.store.search_items(renewed, refresh_ttl=True)
-        await client.store.search_items(not_so, refresh_ttl=False)
-    assert (await client.store.search_items(renewed))["items"]
-    assert not (await client.store.search_items(not_so))["items"]
+        await store.get_item(read, "k", refresh_ttl=True)
+        await store.get_item(not_read, "k", refresh_ttl=False)
+        await store.search_items(found, refresh_ttl=True)
+        await store.search_items(not_found, refresh_ttl=False)
+    assert await store.get_item(read, "k") is not None
+    assert await store.get_item(not_read, "k") is None
+    assert (await store.search_items(found))["items"]
+    assert not (await store.search_items(not_found))["items"]
 
 
 @effect(
