@@ -156,7 +156,15 @@ def takes_anything(operation: APIOperation[Any, Any, Any, Any]) -> bool:
 
 
 @pytest.mark.hypothesis
-@pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route.method} {route.path}")
+@pytest.mark.parametrize(
+    "route",
+    [
+        pytest.param(
+            route, id=f"{route.method} {route.path}", marks=pytest.mark.slow if number % 3 else ()
+        )
+        for number, route in enumerate(ROUTES)
+    ],
+)
 def test_no_request_fails_the_server(
     schema: BaseSchema, alice: Caller, kept: Ids, his: Ids, route: Route
 ) -> None:

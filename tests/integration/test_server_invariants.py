@@ -21,6 +21,7 @@ from psycopg import sql
 from tests.integration.serving import Serving
 
 pytest_plugins = ("tests.integration.serving_fixtures",)
+pytestmark = pytest.mark.slow_in_memory
 
 TURNS = 4
 EVENTS = 12

@@ -12,6 +12,7 @@ from langgraph_sdk.errors import BadRequestError, ConflictError, UnprocessableEn
 from tests.integration.serving import Serving
 
 pytest_plugins = ("tests.integration.serving_fixtures",)
+pytestmark = pytest.mark.slow_in_memory
 
 
 @pytest.fixture(scope="module")
