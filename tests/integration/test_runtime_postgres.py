@@ -117,7 +117,7 @@ async def test_a_newer_schema_is_never_memory(empty_database_url: str) -> None:
     assert not is_postgres_enabled()
 
 
-@pytest.mark.parametrize("wrong", ["password", "dbname"])
+@pytest.mark.parametrize("wrong", [pytest.param("password", marks=pytest.mark.slow), "dbname"])
 async def test_a_server_that_refuses_means_memory(
     own_postgres_server: PostgresServer, caplog: pytest.LogCaptureFixture, wrong: str
 ) -> None:
