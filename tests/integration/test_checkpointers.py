@@ -1,11 +1,10 @@
 """The checkpointer contract, over LangGraph's own savers, whose gaps are named, and ours."""
 
-import pytest
 from langgraph.checkpoint.conformance.capabilities import DetectedCapabilities
 
 from harness.contract.checkpointer import ALL, CheckpointerContract
 from harness.contract.checkpointer.base import Saver
-from tests.integration.savers.subjects import SUBJECTS, StockConnection
+from tests.integration.savers.subjects import SUBJECTS
 
 pytest_plugins = ("tests.integration.savers.fixtures",)
 
@@ -29,7 +28,6 @@ class Gaps(CheckpointerContract):
 for _subject in SUBJECTS:
     for _contract in (*ALL, Gaps):
         _name = f"Test{_subject.__name__}{_contract.__name__.removesuffix('Contract')}"
-        _about = {"__doc__": _contract.__doc__, "__module__": __name__}
-        if _subject is StockConnection:  # the saver is the same as over a pool
-            _about["pytestmark"] = pytest.mark.slow
-        globals()[_name] = type(_name, (_subject, _contract), _about)
+        globals()[_name] = type(
+            _name, (_subject, _contract), {"__doc__": _contract.__doc__, "__module__": __name__}
+        )

@@ -228,7 +228,7 @@ async def test_code_that_blocks_is_executed_once(bench: Bench) -> None:
 async def test_two_executors_share_a_queue(bench: Bench) -> None:
     """Each run is executed once, and whoever follows it hears of its end in either."""
     async with bench.executor() as one, bench.executor() as other:
-        runs = [await bench.create("steps", {"steps": 1}) for _ in range(30)]
+        runs = [await bench.create("steps", {"steps": 1}) for _ in range(12)]
         one.wake()
         other.wake()
         outcomes = await asyncio.gather(*(bench.channel(one, run).wait() for run in runs))
