@@ -1,7 +1,7 @@
 """`harness db check`: each kind of fault is found by its name, and repaired without harm."""
 
-import sys
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
@@ -20,7 +20,7 @@ from harness.schema import CHECKPOINT_TABLES
 from harness.storage.local import LocalStorage
 from harness.storage.postgres import PostgresBackend
 from harness.storage.probe import TABLES
-from tests.integration.forked.process import Forked
+from tests.integration.forked.process import run
 
 pytestmark = pytest.mark.postgres
 
@@ -241,19 +241,13 @@ async def test_only_our_database_is_checked(empty_database_url: str) -> None:
 
 async def test_the_command_says_what_is_wrong(site: Site) -> None:
     """It exits with 1 and names the fault and an example; with 0 once it has repaired all."""
-
-    async def check(*options: str) -> tuple[int | None, str]:
-        env = {"DATABASE_URL": site.database.config.url or "", "COLUMNS": "200"}
-        arguments = ("db", "check", *options)
-        process = await Forked.start("harness.cli:main", arguments, env, sys.stderr.fileno())
-        said = await process.stdout.read()
-        return await process.wait(), said.decode()
-
+    env = {"DATABASE_URL": site.database.config.url or "", "COLUMNS": "200"}
+    check = partial(run, "harness.cli:main", "db", "check", env=env)
     await site.plant(UNUSED_WRITE.replace("%(thread)s", "%(idle)s"))
-    code, said = await check()
-    assert code == 1
-    assert "writes whose checkpoint is not there" in said
-    assert site.names["idle"] in said
-    code, said = await check("--repair")
-    assert (code, "done: they are deleted" in said) == (0, True)
+    found = await check()
+    assert found.code == 1
+    assert "writes whose checkpoint is not there" in found.out
+    assert site.names["idle"] in found.out
+    repaired = await check("--repair")
+    assert (repaired.code, "done: they are deleted" in repaired.out) == (0, True)
     assert await check_database(site.database) == []
