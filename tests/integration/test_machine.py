@@ -27,8 +27,9 @@ async def memory() -> Side:
 
 def histories(many: int) -> settings:
     """Return how many histories to try, and how long ones."""
-    full = settings.get_current_profile_name() == "full"
-    return settings(max_examples=1_500 if full else many, stateful_step_count=80 if full else 40)
+    profile = settings.get_current_profile_name()
+    times = {"explore": 4, "full": 30}.get(profile, 1)
+    return settings(max_examples=many * times, stateful_step_count=80 if profile == "full" else 40)
 
 
 @pytest.mark.hypothesis
