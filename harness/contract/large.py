@@ -2,6 +2,7 @@
 
 import random
 import string
+from functools import cache
 from typing import TYPE_CHECKING, ClassVar
 
 import pytest
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from harness.models import Json
 
 
+@cache
 def noise(size: int) -> str:
     """Return letters that compress badly, the same at every call."""
     return "".join(random.Random(size).choices(string.printable, k=size))  # noqa: S311 -- no secret

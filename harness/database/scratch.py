@@ -140,26 +140,36 @@ class ScratchDatabases:
             )
 
     async def _close_to_clients(self, name: str) -> None:
-        """Let nobody connect any more, and wait until the last backend is gone.
-
-        The server would wait as well before it copies, but in steps of 100 ms.
-        """
-        query = """
-            SELECT CASE WHEN usename = current_user THEN pg_terminate_backend(pid) END
-            FROM pg_stat_activity WHERE datname = %s
-        """  # a pooler would keep our user's connections open for minutes
+        """Let nobody connect any more, and end who is connected."""
         async with self._maintenance() as connection:
             await connection.execute(
                 sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS false").format(sql.Identifier(name))
             )
-            while True:
-                cursor = await connection.execute(query, (name,))
-                if await cursor.fetchone() is None:
-                    return
-                await asyncio.sleep(_POLL_S)
+            await self._end_sessions(connection, name)
+
+    async def _end_sessions(self, connection: AsyncConnection[TupleRow], name: str) -> None:
+        """End our user's sessions of a database, and wait until they are gone.
+
+        Before it copies or drops, the server would wait as well, but in steps of 100 ms, also for
+        sessions that their clients have just closed.
+        """
+        cursor = await connection.execute(
+            "SELECT pg_terminate_backend(pid), pid FROM pg_stat_activity "
+            "WHERE datname = %s AND usename = current_user",  # a pooler would keep ours for minutes
+            (name,),
+        )
+        ended = [pid for _, pid in await cursor.fetchall()]
+        left = bool(ended)
+        while left:
+            cursor = await connection.execute(
+                "SELECT FROM pg_stat_activity WHERE pid = ANY(%s)", (ended,)
+            )
+            left = bool(cursor.rowcount)
+            await asyncio.sleep(_POLL_S * left)
 
     async def _drop(self, name: str) -> None:
         async with self._maintenance() as connection:
+            await self._end_sessions(connection, name)
             await connection.execute(
                 sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
             )

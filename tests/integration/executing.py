@@ -91,12 +91,13 @@ class Bench:
         lease_s: float = 30.0,
         concurrency: int = 20,
         grace_s: float = 5.0,
+        poll_s: float = 0.1,
         **settings: Any,
     ) -> AsyncIterator[Executor]:
-        """Return a running executor; it is stopped afterwards."""
+        """Return a running executor, which looks often; it is stopped afterwards."""
         graphs = Graphs(SERVED, self.saver, AgentStore(self.storage))
         config = ServerConfig(lease_s=lease_s, concurrency=concurrency, **settings)
-        executor = Executor(self.storage, graphs, self.saver, config, Metrics())
+        executor = Executor(self.storage, graphs, self.saver, config, Metrics(), poll_s=poll_s)
         await executor.start()
         try:
             yield executor

@@ -14,13 +14,16 @@ import pytest
 import pytest_asyncio
 from psycopg.pq import Trace
 from psycopg.pq.abc import PGconn
+from psycopg.sql import SQL, Identifier
 
 from harness.config import DatabaseConfig
-from harness.database import Database
+from harness.database import Database, ScratchDatabases
 from harness.models import ClaimedRun, ThreadHead
 from harness.persistence import Fence, PooledSaver, fenced, setup_langgraph
+from harness.schema import SCHEMA
 from harness.storage.local import LocalStorage
 from harness.storage.postgres import PostgresBackend
+from harness.storage.probe import TABLES
 from tests.integration.fencing import WRITES, Begun
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="libpq traces on Linux only")
@@ -98,27 +101,40 @@ class Fixed:
             )
 
 
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def single(scratch_databases: ScratchDatabases) -> AsyncIterator[tuple[Database, Wire]]:
+    """A database with LangGraph's tables, over one connection, and what counts on it."""
+    async with scratch_databases.clone() as url:
+        config = DatabaseConfig(url=url, pool_min_size=1, pool_max_size=1)
+        async with Database(config, name="budgets") as database:
+            await setup_langgraph(database)
+            async with database.pool.connection() as connection:
+                # psycopg prepares a statement by a round trip of its own, once in a connection's
+                # life.
+                connection.prepare_threshold = None
+                wire = Wire(connection.pgconn)
+            yield database, wire
+
+
 @pytest_asyncio.fixture(loop_scope="session")
-async def fixed(database_url: str) -> AsyncIterator[Fixed]:
-    """A storage over one connection, with a row of each resource."""
-    config = DatabaseConfig(url=database_url, pool_min_size=1, pool_max_size=1)
-    async with Database(config, name="budgets") as database:
-        storage = LocalStorage(PostgresBackend(database))
-        assistant = (await storage.assistants.create("g", owner=OWNER)).assistant_id
-        thread = (await storage.threads.create(owner=OWNER)).thread_id
-        await storage.threads.add_state(thread, {"a": 1}, owner=OWNER)
-        await storage.runs.create(thread, assistant, owner=OWNER)
-        claimed = await storage.runs.claim(lease_s=60)
-        assert claimed is not None
-        run = (await storage.runs.create(thread, assistant, owner=OWNER)).run_id
-        cron = await storage.crons.create(assistant, schedule="0 0 * * *", owner=OWNER)
-        await storage.items.put_item(("home",), "plain", {}, owner=OWNER)
-        await storage.items.put_item(("home",), "mortal", {}, ttl=5, owner=OWNER)
-        async with database.pool.connection() as connection:
-            # psycopg prepares a statement by a round trip of its own, once in a connection's life.
-            connection.prepare_threshold = None
-            wire = Wire(connection.pgconn)
-        yield Fixed(storage, database, wire, assistant, thread, run, claimed, cron.cron_id)
+async def fixed(single: tuple[Database, Wire]) -> Fixed:
+    """A storage with a row of each resource, and no other."""
+    database, wire = single
+    async with database.transaction() as connection:
+        for table in reversed(TABLES):
+            await connection.execute(SQL("DELETE FROM {}").format(Identifier(SCHEMA, table)))
+    storage = LocalStorage(PostgresBackend(database))
+    assistant = (await storage.assistants.create("g", owner=OWNER)).assistant_id
+    thread = (await storage.threads.create(owner=OWNER)).thread_id
+    await storage.threads.add_state(thread, {"a": 1}, owner=OWNER)
+    await storage.runs.create(thread, assistant, owner=OWNER)
+    claimed = await storage.runs.claim(lease_s=60)
+    assert claimed is not None
+    run = (await storage.runs.create(thread, assistant, owner=OWNER)).run_id
+    cron = await storage.crons.create(assistant, schedule="0 0 * * *", owner=OWNER)
+    await storage.items.put_item(("home",), "plain", {}, owner=OWNER)
+    await storage.items.put_item(("home",), "mortal", {}, ttl=5, owner=OWNER)
+    return Fixed(storage, database, wire, assistant, thread, run, claimed, cron.cron_id)
 
 
 ONE: dict[str, Call] = {
@@ -237,7 +253,6 @@ async def test_one_statement_one_round_trip_one_commit(fixed: Fixed, call: Call)
 @pytest.mark.parametrize("write", sorted(WRITES.keys() - {"copy"}))
 async def test_a_fenced_write_is_one_statement(fixed: Fixed, write: str) -> None:
     """What a run writes proves that its lease is current in the statement that writes it."""
-    await setup_langgraph(fixed.database)
     saver = PooledSaver(fixed.database)
     run = Begun(lease=fixed.claimed.lease, assistant=fixed.assistant, checkpoint=str(uuid4()))
     with fixed.wire.counting(), fenced(Fence.of(fixed.claimed.lease, owner=OWNER)):

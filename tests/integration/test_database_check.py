@@ -1,9 +1,7 @@
 """`harness db check`: each kind of fault is found by its name, and repaired without harm."""
 
-import asyncio
-import sys
 from collections.abc import AsyncIterator
-from pathlib import Path
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
@@ -22,10 +20,10 @@ from harness.schema import CHECKPOINT_TABLES
 from harness.storage.local import LocalStorage
 from harness.storage.postgres import PostgresBackend
 from harness.storage.probe import TABLES
+from tests.integration.forked.process import run
 
 pytestmark = pytest.mark.postgres
 
-HARNESS = str(Path(sys.executable).with_name("harness"))
 STAMP = {"run_id": str(uuid4()), "assistant_id": str(uuid4()), "graph_id": "agent"}
 """What the server's runs leave in the metadata of their checkpoints."""
 
@@ -243,22 +241,13 @@ async def test_only_our_database_is_checked(empty_database_url: str) -> None:
 
 async def test_the_command_says_what_is_wrong(site: Site) -> None:
     """It exits with 1 and names the fault and an example; with 0 once it has repaired all."""
-
-    async def check(*options: str) -> tuple[int | None, str]:
-        process = await asyncio.create_subprocess_exec(
-            *(HARNESS, "db", "check", *options),
-            env={"DATABASE_URL": site.database.config.url or "", "COLUMNS": "200"},
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-        )
-        out, _ = await process.communicate()
-        return process.returncode, out.decode()
-
+    env = {"DATABASE_URL": site.database.config.url or "", "COLUMNS": "200"}
+    check = partial(run, "harness.cli:main", "db", "check", env=env)
     await site.plant(UNUSED_WRITE.replace("%(thread)s", "%(idle)s"))
-    code, said = await check()
-    assert code == 1
-    assert "writes whose checkpoint is not there" in said
-    assert site.names["idle"] in said
-    code, said = await check("--repair")
-    assert (code, "done: they are deleted" in said) == (0, True)
+    found = await check()
+    assert found.code == 1
+    assert "writes whose checkpoint is not there" in found.out
+    assert site.names["idle"] in found.out
+    repaired = await check("--repair")
+    assert (repaired.code, "done: they are deleted" in repaired.out) == (0, True)
     assert await check_database(site.database) == []

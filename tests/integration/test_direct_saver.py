@@ -4,12 +4,14 @@ import asyncio
 import inspect
 import re
 import threading
+from collections.abc import AsyncIterator
 from itertools import product
 from pathlib import Path
 from typing import Any, Final, get_args
 
 import psycopg
 import pytest
+import pytest_asyncio
 from langchain_core.messages import HumanMessage
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import empty_checkpoint
@@ -19,7 +21,8 @@ from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from langgraph.checkpoint.serde.types import ERROR, INTERRUPT, RESUME, _DeltaSnapshot
 from psycopg import sql
 
-from harness.database import Database
+from harness.config import DatabaseConfig
+from harness.database import Database, ScratchDatabases
 from harness.persistence import PooledSaver, direct, setup_langgraph
 from harness.persistence.direct import LARGE_BYTES, MOST_VALUES
 from harness.storage.postgres.sql import Blocks
@@ -75,11 +78,24 @@ class Listening(JsonPlusSerializer):
         return threads == {threading.get_ident()}
 
 
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def prepared(scratch_databases: ScratchDatabases) -> AsyncIterator[Database]:
+    """A database that has LangGraph's tables."""
+    async with (
+        scratch_databases.clone() as url,
+        Database(DatabaseConfig.for_scratch(url), name="direct") as database,
+    ):
+        await setup_langgraph(database)
+        yield database
+
+
 @pytest.fixture
-async def database(database: Database) -> Database:
-    """Return a database of this test that has LangGraph's tables."""
-    await setup_langgraph(database)
-    return database
+async def database(prepared: Database) -> Database:
+    """The database, in which LangGraph's tables are empty."""
+    async with prepared.transaction() as connection:
+        for table in TABLES:
+            await connection.execute(sql.SQL("DELETE FROM {}").format(sql.Identifier(table)))
+    return prepared
 
 
 def of(thread_id: str, checkpoint_id: str | None = None) -> RunnableConfig:

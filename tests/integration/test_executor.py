@@ -130,6 +130,28 @@ async def test_a_step_that_takes_too_long_is_cut_off(bench: Bench) -> None:
         assert found.status == "pending"
 
 
+async def test_an_end_does_not_wait_for_a_look(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An executor that is stopped while it claims ends with the claim."""
+    claim, claiming, may_claim = bench.storage.runs.claim, asyncio.Event(), asyncio.Event()
+
+    async def slow(**asked: Any) -> Any:
+        claiming.set()
+        await may_claim.wait()
+        return await claim(**asked)
+
+    monkeypatch.setattr(bench.storage.runs, "claim", slow)
+    an_hour = 3_600.0
+    async with bench.executor(lease_s=4 * an_hour, grace_s=an_hour, poll_s=an_hour) as executor:
+        await claiming.wait()
+        stopping = asyncio.create_task(executor.stop(an_hour))
+        await asyncio.sleep(0)  # it has asked for the end
+        may_claim.set()
+        async with asyncio.timeout(20):
+            await stopping
+
+
 async def test_a_run_that_is_ended_elsewhere_stops_here(bench: Bench) -> None:
     """Its lease is lost: nothing is executed or written any more, and readers are let go."""
     async with bench.executor(lease_s=0.3) as executor:
@@ -174,6 +196,14 @@ async def test_a_write_that_is_refused_stops_the_run(bench: Bench, how: str) -> 
     assert (found.status, found.error) == ("timeout", None)
 
 
+@pytest.mark.parametrize(
+    "bench_scratch",
+    [
+        pytest.param("memory", marks=pytest.mark.slow),
+        pytest.param("postgres", marks=pytest.mark.postgres),
+    ],
+    indirect=True,
+)
 async def test_a_lease_is_kept(bench: Bench) -> None:
     """A run that takes longer than its lease is executed once, beside other executors."""
     async with bench.executor(lease_s=2) as executor, bench.executor(lease_s=2) as other:
@@ -187,18 +217,18 @@ async def test_a_lease_is_kept(bench: Bench) -> None:
 async def test_code_that_blocks_is_executed_once(bench: Bench) -> None:
     """A loop that stands still for longer than a lease claims none of its runs again."""
     async with bench.executor(lease_s=1.0) as executor:
-        run = await bench.create("steps", {"steps": 20, "delay_s": 0.05})
+        run = await bench.create("steps", {"steps": 10, "delay_s": 0.05})
         await bench.begun(executor, run)
         time.sleep(1.5)  # noqa: ASYNC251 -- as a node may
         ended = await bench.ended(executor, run)
         assert (ended.status, ended.attempt) == ("success", 1)
-        assert await bench.done(run) == [*range(1, 21)]
+        assert await bench.done(run) == [*range(1, 11)]
 
 
 async def test_two_executors_share_a_queue(bench: Bench) -> None:
     """Each run is executed once, and whoever follows it hears of its end in either."""
     async with bench.executor() as one, bench.executor() as other:
-        runs = [await bench.create("steps", {"steps": 1}) for _ in range(30)]
+        runs = [await bench.create("steps", {"steps": 1}) for _ in range(12)]
         one.wake()
         other.wake()
         outcomes = await asyncio.gather(*(bench.channel(one, run).wait() for run in runs))

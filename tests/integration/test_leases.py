@@ -164,7 +164,7 @@ async def test_leases_are_kept_while_the_loop_is_blocked(bench: Bench) -> None:
     lease_s = 1.5
     leases = [await bench.begin(lease_s) for _ in range(3)]
     async with bench.keeping(*leases, lease_s=lease_s):
-        time.sleep(2 * lease_s)  # noqa: ASYNC251 -- as user code does
+        time.sleep(1.5 * lease_s)  # noqa: ASYNC251 -- as user code does
         assert await bench.storage.runs.claim(lease_s=60) is None
     assert bench.lost.empty()
 
@@ -178,7 +178,7 @@ async def test_a_locked_run_holds_up_no_other(bench: Bench, database_url: str) -
             "SELECT FROM langgraph_server.runs WHERE run_id = %s FOR UPDATE", (locked.run_id,)
         )
         async with bench.keeping(locked, *others, lease_s=lease_s):
-            await asyncio.sleep(2 * lease_s)
+            await asyncio.sleep(1.5 * lease_s)
             late: list[Any] = await bench.database.read(
                 "SELECT run_id::text FROM langgraph_server.runs WHERE leased_until < now()"
             )

@@ -25,16 +25,18 @@ async def memory() -> Side:
     return Side(LocalStorage(backend), MemoryProbe(backend.tables))
 
 
-def histories() -> settings:
+def histories(many: int) -> settings:
     """Return how many histories to try, and how long ones."""
-    full = settings.get_current_profile_name() == "full"
-    return settings(max_examples=1_500 if full else 30, stateful_step_count=80 if full else 40)
+    profile = settings.get_current_profile_name()
+    times = {"explore": 4, "full": 30}.get(profile, 1)
+    return settings(max_examples=many * times, stateful_step_count=80 if profile == "full" else 40)
 
 
 @pytest.mark.hypothesis
 @pytest.mark.timeout(3_600)
 @pytest.mark.invariant(12, 14, 16, 17, 22, 23, 37, 43)
-def test_postgres_answers_as_memory(database_url: str) -> None:
+@pytest.mark.parametrize("many", [10, pytest.param(40, marks=pytest.mark.slow)])
+def test_postgres_answers_as_memory(database_url: str, many: int) -> None:
     """Random histories of all resources get the same answers and the same errors from both."""
     database = Database(DatabaseConfig(url=database_url), name="machine")
 
@@ -47,6 +49,6 @@ def test_postgres_answers_as_memory(database_url: str) -> None:
         runner.run(database.open())
         try:
             machine = storage_machine(runner, model=memory, subject=postgres)
-            run_state_machine_as_test(machine, settings=histories())
+            run_state_machine_as_test(machine, settings=histories(many))
         finally:
             runner.run(database.close())

@@ -201,7 +201,7 @@ async def test_a_read_that_is_cut_is_sent_once_more(
     assert await far.threads.get(thread.thread_id, owner=OWNER) == thread
 
 
-@pytest.mark.parametrize("moment", ["before", "after"])
+@pytest.mark.parametrize("moment", [pytest.param("before", marks=pytest.mark.slow), "after"])
 async def test_every_statement_of_every_write_can_be_cut(
     proxy: Proxy,
     far: FullStorage,

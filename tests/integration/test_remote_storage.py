@@ -13,12 +13,15 @@ import pytest_asyncio
 from harness.contract import ALL, SignatureContract
 from harness.contract.base import StorageContract
 from harness.contract.concurrency import ConcurrencyContract
+from harness.contract.expiry import ItemExpiryContract
 from harness.contract.filters import ItemFilterContract
 from harness.contract.identity import IdentityContract
 from harness.contract.large import LargeValuesContract
 from harness.contract.namespaces import ListNamespacesContract, NamespaceContract
 from harness.contract.paging import PagingContract
+from harness.contract.thread_expiry import ThreadExpiryContract
 from harness.contract.values import ValuesContract
+from harness.contract.waiting import WaitingRunsContract
 from harness.database import ScratchDatabases
 from harness.storage.extensions import FullStorage
 from harness.storage.probe import Probe
@@ -41,7 +44,8 @@ async def database_server(scratch_databases: ScratchDatabases) -> AsyncIterator[
         yield server
 
 
-OF_VALUES = (
+OF_STORAGE = (
+    *(ItemExpiryContract, ThreadExpiryContract, WaitingRunsContract),
     *(ConcurrencyContract, IdentityContract, ItemFilterContract, LargeValuesContract),
     *(ListNamespacesContract, NamespaceContract, PagingContract, ValuesContract),
 )
@@ -83,7 +87,7 @@ class Memory(OverTheWire):
 
 
 class Postgres(OverTheWire):
-    """Has it store in a database; what is about values and not about calls is slow."""
+    """Has it store in a database; what is about values, time and order, not calls, is slow."""
 
     @pytest.fixture
     def server(self, database_server: Wired) -> Wired:
@@ -96,7 +100,7 @@ for contract in ALL:
         continue
     for mode in (Memory, Postgres):
         name = f"TestRemote{mode.__name__}{contract.__name__.removesuffix('Contract')}"
-        marks = {"pytestmark": pytest.mark.slow} if contract in OF_VALUES else {}
+        marks = {"pytestmark": pytest.mark.slow} if contract in OF_STORAGE else {}
         globals()[name] = type(name, (mode, contract), {"__doc__": contract.__doc__, **marks})
 
 

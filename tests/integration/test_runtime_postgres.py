@@ -11,7 +11,6 @@ from harness.config import DatabaseConfig
 from harness.database import Database
 from harness.errors import ConfigError, SchemaMismatch
 from harness.persistence import PooledSaver
-from harness.provision import PostgresServer
 from harness.runtime import (
     get_checkpointer,
     get_pool,
@@ -117,12 +116,13 @@ async def test_a_newer_schema_is_never_memory(empty_database_url: str) -> None:
     assert not is_postgres_enabled()
 
 
-@pytest.mark.parametrize("wrong", ["password", "dbname"])
+@pytest.mark.parametrize("wrong", [pytest.param("password", marks=pytest.mark.slow), "dbname"])
 async def test_a_server_that_refuses_means_memory(
-    own_postgres_server: PostgresServer, caplog: pytest.LogCaptureFixture, wrong: str
+    request: pytest.FixtureRequest, caplog: pytest.LogCaptureFixture, wrong: str
 ) -> None:
     """A wrong password or database counts as unreachable, and the warning says which it was."""
-    url = make_conninfo(own_postgres_server.url, **{wrong: "n0_such_thing"})
+    fixture = "own_postgres_server" if wrong == "password" else "postgres_server"
+    url = make_conninfo(request.getfixturevalue(fixture).url, **{wrong: "n0_such_thing"})
     assert await initialize_database(DatabaseConfig(url=url)) is False
     (message,) = [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING]
     assert ("password" if wrong == "password" else "does not exist") in message

@@ -153,7 +153,10 @@ class Storm:
         await self._storage.threads.create(thread_id=thread, owner=OWNER)
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(
+    "seed",
+    [0, pytest.param(1, marks=pytest.mark.slow), pytest.param(2, marks=pytest.mark.slow)],
+)
 async def test_a_storm_leaves_the_facts_right(database_url: str, seed: int) -> None:
     """After twenty callers at once did anything to four threads, each thread's row tells the truth.
 

@@ -29,7 +29,7 @@ from harness.storage.extensions import FullStorage
 
 logger = logging.getLogger("harness.server")
 
-_POLL_S: Final = 1.0
+POLL_S: Final = 1.0
 """Between two looks for runs that came due, lost their lease, or were made by another process."""
 _DRAINING: Final = 0.5
 """Part of the grace period in which runs may get to the end of their superstep."""
@@ -49,6 +49,7 @@ class Executor:
         config: How many at a time, and how long a lease lasts.
         metrics: Counts them.
         on_ended: Called with each run whose end this process has written, and how it ended.
+        poll_s: Seconds between two looks for runs, and for the end of runs, that others changed.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class Executor:
         metrics: Metrics,
         *,
         on_ended: OnEnded = lambda _run, _outcome: None,
+        poll_s: float = POLL_S,
     ) -> None:
         self.broker = Broker(
             max_bytes=config.max_event_bytes,
@@ -81,6 +83,7 @@ class Executor:
         self._storage, self._graphs, self._checkpointer = storage, graphs, checkpointer
         self._config, self._metrics = config, metrics
         self._on_ended = on_ended
+        self._poll_s = poll_s
         self._free = asyncio.Semaphore(config.concurrency)
         self._places = Shares(config.concurrency, config.part_of_owner)
         self._woken = asyncio.Event()
@@ -217,12 +220,12 @@ class Executor:
                     self._execute(claimed, arrival, began_s)
             if claimed is None:
                 self._free.release()
-            if self._owed < 1:
+            if self._owed < 1 and not self._ending:
                 await self._rest()
 
     async def _rest(self) -> None:
         """Wait until there are runs, or it is time to look for them."""
-        poll_s = min(_POLL_S, self._config.lease_s / 4)
+        poll_s = min(self._poll_s, self._config.lease_s / 4)
         self._owed = 0.0
         self._woken.clear()
         try:
@@ -309,7 +312,7 @@ class Executor:
 
     async def _until_ended(self, channel: Channel, owner: str) -> None:
         """End a channel when its run has ended without being executed here."""
-        while not await channel.ends_within(_POLL_S):
+        while not await channel.ends_within(self._poll_s):
             if channel.run_id in self._executions:
                 continue
             try:

@@ -95,8 +95,9 @@ class _Stock(_Postgres):
 
 
 class StockConnection(_Stock):
-    """LangGraph's saver over one connection."""
+    """LangGraph's saver over one connection: slow, as it is the same over a pool."""
 
+    pytestmark = pytest.mark.slow
     disagrees: ClassVar[dict[str, str]] = {
         **_Stock.disagrees,
         "test_a_saver_outlives_a_killed_call": "the connection died, and it has no other",
