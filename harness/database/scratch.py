@@ -159,13 +159,15 @@ class ScratchDatabases:
             (name,),
         )
         ended = [pid for _, pid in await cursor.fetchall()]
-        left = bool(ended)
-        while left:
+        if not ended:
+            return
+        while True:
             cursor = await connection.execute(
                 "SELECT FROM pg_stat_activity WHERE pid = ANY(%s)", (ended,)
             )
-            left = bool(cursor.rowcount)
-            await asyncio.sleep(_POLL_S * left)
+            if cursor.rowcount == 0:
+                return
+            await asyncio.sleep(_POLL_S)
 
     async def _drop(self, name: str) -> None:
         async with self._maintenance() as connection:
