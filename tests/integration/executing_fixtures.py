@@ -9,7 +9,12 @@ from harness.database import ScratchDatabases
 from tests.integration.executing import Bench, bench_of
 
 
-@pytest.fixture(params=["memory", pytest.param("postgres", marks=pytest.mark.postgres)])
+@pytest.fixture(
+    params=[
+        pytest.param("memory", marks=pytest.mark.slow),
+        pytest.param("postgres", marks=pytest.mark.postgres),
+    ]
+)
 def bench_scratch(request: pytest.FixtureRequest) -> Iterator[ScratchDatabases | None]:
     """Where databases are made; None: memory."""
     if request.param == "memory":

@@ -8,6 +8,8 @@ import pytest_asyncio
 from harness.contract.promises import CONTRACT_PROMISES, PROMISES
 from tests.integration.broken.meeting import met
 
+pytestmark = pytest.mark.slow
+
 Outcomes = dict[tuple[int, str], list[bool]]
 """For each promise and fault, whether tests of that promise failed on it."""
 

@@ -10,6 +10,8 @@ from tests.integration.savers.broken.sound import Sound
 from tests.integration.savers.broken.suite import FAULTS
 from tests.integration.savers.official import OFFICIAL
 
+pytestmark = pytest.mark.slow
+
 Failed = dict[tuple[str, str], bool]
 """For each fault and test, by names, whether the test failed."""
 

@@ -11,6 +11,8 @@ from tests.integration.faulty import fault
 from tests.integration.faulty.fault import SOUND, Pace, caught_by
 from tests.integration.faulty.faults import FAULTS
 
+pytestmark = [pytest.mark.slow, pytest.mark.postgres]
+
 FOLDER = "tests/integration/"
 Failed = dict[str, bool]
 """By the ids of tests, which end with a fault's name, whether they failed."""
@@ -40,15 +42,12 @@ def _check(failed: Failed, test: str, name: str) -> None:
     assert not failed[fault.met(test, SOUND)]
 
 
-@pytest.mark.postgres
 @pytest.mark.parametrize(("name", "test"), caught_by("quick").items(), ids=caught_by("quick"))
 async def test_a_fault_is_caught(quick: Failed, name: str, test: str) -> None:
     """A test of the promise that it breaks fails on it, and passes without."""
     _check(quick, test, name)
 
 
-@pytest.mark.slow
-@pytest.mark.postgres
 @pytest.mark.parametrize(("name", "test"), caught_by("slow").items(), ids=caught_by("slow"))
 async def test_a_fault_of_servers_is_caught(slow: Failed, name: str, test: str) -> None:
     """Likewise, where servers of their own are needed to show it."""

@@ -160,6 +160,7 @@ async def report(contract: Results, tmp_path_factory: pytest.TempPathFactory) ->
     )
 
 
+@pytest.mark.slow
 async def test_nothing_is_loaded_from_anywhere(report: str) -> None:
     """Pictures are data URIs, styles are inside, scripts there are none, and ids are unique."""
     page = Loads()
@@ -171,6 +172,7 @@ async def test_nothing_is_loaded_from_anywhere(report: str) -> None:
     assert len(page.ids) == len(set(page.ids))
 
 
+@pytest.mark.slow
 async def test_it_says_what_was_found(report: str) -> None:
     """The broken promise is the headline; a failure's message is text and never markup."""
     number = CONTRACT_PROMISES[-1]

@@ -95,6 +95,7 @@ async def test_on_postgres_all_is_as_it_was(lasting: Serving, url: str, end: End
     await check_rows(Inspection(url), people, url)
 
 
+@pytest.mark.slow
 @pytest.mark.invariant(1, 2, 7, 30)
 async def test_in_memory_all_is_forgotten() -> None:
     """Until it ends it remembers; then there is nothing, and each thread begins anew."""

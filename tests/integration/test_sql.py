@@ -208,6 +208,7 @@ async def test_a_long_queue_of_one_thread_costs_no_claim_more(
     assert beyond(crowded.recorder, 2) == []
 
 
+@pytest.mark.slow
 async def test_turns_of_many_owners_cost_no_claim_more(database_url: str) -> None:
     """With 10,000 owners waiting, and one passed over with 10,000 threads, a claim is in budget."""
     async with recording(database_url, explain=True) as crowded:
