@@ -1,6 +1,7 @@
 """Which classes a graph's state may hold: those that its schemas name."""
 
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any, Final, get_args, get_type_hints
 
 from langgraph.checkpoint.base import BaseCheckpointSaver
@@ -38,12 +39,12 @@ def classes_of(graph: Pregel[Any, Any, Any, Any]) -> set[type]:
     for channel in graph.channels.values():
         named += [getattr(channel, "ValueType", None), getattr(channel, "UpdateType", None)]
     found: set[type] = set()
-    seen: list[Any] = []
+    seen: dict[int, Any] = {}  # by identity: not every annotation can be hashed
     while named:
         annotation = named.pop()
-        if any(annotation is one for one in seen):
+        if id(annotation) in seen:
             continue
-        seen.append(annotation)
+        seen[id(annotation)] = annotation
         named += _named_by(annotation)
         if isinstance(annotation, type) and annotation.__module__ not in _NO_CLASSES:
             found.add(annotation)
@@ -60,10 +61,12 @@ def _named_by(annotation: Any) -> Iterator[Any]:
         yield from _fields_of(annotation)
 
 
-def _fields_of(kind: type) -> Iterator[Any]:
+@lru_cache(maxsize=1_024)
+def _fields_of(kind: type) -> tuple[Any, ...]:
     try:
-        yield from get_type_hints(kind, include_extras=True).values()
+        found = [*get_type_hints(kind, include_extras=True).values()]
     except Exception:  # noqa: BLE001 -- names that only the place of their definition knows
-        yield from getattr(kind, "__annotations__", {}).values()
+        found = [*getattr(kind, "__annotations__", {}).values()]
     if issubclass(kind, BaseModel):
-        yield from (field.annotation for field in kind.model_fields.values())
+        found += (field.annotation for field in kind.model_fields.values())
+    return tuple(found)
