@@ -196,6 +196,7 @@ async def test_a_write_that_is_refused_stops_the_run(bench: Bench, how: str) -> 
     assert (found.status, found.error) == ("timeout", None)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "bench_scratch",
     [

@@ -127,6 +127,7 @@ async def test_everything_works_without_prepared_statements(pooled_url: str) -> 
         assert notes == [[f"n{n}"] for n in range(200)]
 
 
+@pytest.mark.slow
 async def test_leases_are_kept_and_their_loss_is_found(pooled_url: str) -> None:
     """Where LISTEN hears nothing, leases are prolonged, and a look finds the one that was lost."""
     config = DatabaseConfig(url=pooled_url, prepare_threshold=None)

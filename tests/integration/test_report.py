@@ -182,6 +182,7 @@ async def test_it_says_what_was_found(report: str) -> None:
     assert "Traceback" not in report
 
 
+@pytest.mark.slow
 async def test_a_notebook_that_fails_is_in_the_report_with_its_reason(
     tmp_path: Path, contract: Results
 ) -> None:

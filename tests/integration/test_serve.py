@@ -133,6 +133,7 @@ class TestItEnds:
         await parent.communicate()
         await gone(url)
 
+    @pytest.mark.slow
     async def test_as_soon_as_it_is_ready(self) -> None:
         """Ctrl-C may come right after the line; `--insecure` lets it listen to others."""
         process = await asyncio.create_subprocess_exec(

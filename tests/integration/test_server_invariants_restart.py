@@ -30,6 +30,7 @@ async def seen(client: LangGraphClient, thread_id: str) -> Any:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.postgres
 @pytest.mark.invariant(4, 8)
 async def test_state_and_history_are_the_same_afterwards(database_url: str) -> None:

@@ -136,7 +136,7 @@ async def watching(url: str) -> AsyncIterator[list[int]]:
             await asyncio.gather(watcher, return_exceptions=True)
 
 
-@pytest.mark.parametrize("count", [24, pytest.param(200, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [12, pytest.param(200, marks=pytest.mark.slow)])
 async def test_everybody_at_once(database_url: str, count: int) -> None:
     """No error, nothing under the wrong owner, and the pool used but never exceeded."""
     settings = {**owners.SETTINGS, "DATABASE_POOL_MAX_SIZE": str(POOL)}

@@ -111,6 +111,7 @@ async def test_interruption_keeps_the_answers(postgres_server: PostgresServer) -
     assert results.timings == []
 
 
+@pytest.mark.slow
 async def test_a_fixed_library_is_a_failure(tmp_path: Path) -> None:
     """What passes though declared to differ fails and says so; what differs has its reason."""
     suite = """

@@ -217,6 +217,7 @@ async def test_a_held_pool_overloads(victim: Postgres) -> None:
         await storage.items.put_item(("a",), "key", {}, owner=OWNER)
 
 
+@pytest.mark.slow
 async def test_a_stopped_server_is_unavailable(victim: Postgres) -> None:
     """Calls to a server that is down say so; when it is back the first read succeeds."""
     async with victim.database(pool_timeout_s=1) as database:
@@ -232,6 +233,7 @@ async def test_a_stopped_server_is_unavailable(victim: Postgres) -> None:
         assert await storage.threads.count(owner=OWNER) == 1
 
 
+@pytest.mark.slow
 async def test_a_server_without_free_connections(tmp_path: Path) -> None:
     """With no slot left a pool works on what it has, a new one says why it cannot open."""
     path = tmp_path / "ledger"

@@ -42,6 +42,7 @@ async def test_calls_fail_alone_and_clearly() -> None:
             await talker.say("Hello", thread_id="a", owner="ann")
 
 
+@pytest.mark.slow
 async def test_it_never_falls_back_to_memory() -> None:
     """Where its database cannot be reached it does not start, and says why, without a password."""
     url = "postgresql://postgres:secret@127.0.0.1:1/postgres"
