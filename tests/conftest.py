@@ -83,8 +83,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_itemcollected(item: pytest.Item) -> None:
     """Mark `slow` what is marked `slow_in_memory`, where its server stores in memory."""
-    places = getattr(getattr(item, "callspec", None), "params", {})
-    if places.get("scratch") == "memory" and item.get_closest_marker("slow_in_memory"):
+    parameters = getattr(getattr(item, "callspec", None), "params", {})
+    in_memory = any(isinstance(one, str) and one == "memory" for one in parameters.values())
+    if in_memory and item.get_closest_marker("slow_in_memory"):
         item.add_marker(pytest.mark.slow)
 
 

@@ -76,6 +76,7 @@ def children() -> set[int]:
     return {process.pid for process in psutil.Process().children()}
 
 
+@pytest.mark.slow
 async def test_a_death_that_never_came_is_no_cell(own_postgres_server: PostgresServer) -> None:
     """A run that failed or ended by itself is said, and not counted as one that was survived."""
     with pytest.raises(ResultsError, match="failed before superstep 1"):

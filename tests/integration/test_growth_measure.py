@@ -123,6 +123,7 @@ async def test_a_copy_is_the_thread_as_it_was(channels: Channels, database: Data
         assert not any(task.result for task in states[-1].tasks)
 
 
+@pytest.mark.slow
 async def test_a_crowd_is_made_of_whole_copies(database: Database) -> None:
     """What stored bytes take on disk is measured on copies that take what their thread takes."""
     await setup_langgraph(database)

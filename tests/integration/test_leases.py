@@ -158,6 +158,7 @@ async def test_a_loss_during_an_outage_is_found(bench: Bench) -> None:
         assert await bench.next_lost() == kept.token
 
 
+@pytest.mark.slow
 @pytest.mark.invariant(51)
 async def test_leases_are_kept_while_the_loop_is_blocked(bench: Bench) -> None:
     """Code that blocks the event loop for longer than a lease loses none."""

@@ -152,6 +152,7 @@ async def test_floors_of_postgres_need_postgres() -> None:
         case_of("mongodb", workload, Stage(MemorySite()))
 
 
+@pytest.mark.slow
 async def test_pool_cells(postgres_server: PostgresServer) -> None:
     """Both backends and the floor are driven under every load; shares and peaks are possible."""
     results = await measure_pool(postgres_server, TINY)

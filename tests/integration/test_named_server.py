@@ -84,6 +84,7 @@ class TestStartAndStop:
         assert named.start("main", home) == named.Started(url=running, already_running=True)
         assert "already runs" in cli.invoke(app, ["start", "--name", "main"]).stdout
 
+    @pytest.mark.slow
     def test_of_two_starts_at_once_one_wins(self, home: Path) -> None:
         """Both report the same server and exactly one has started it."""
         with ThreadPoolExecutor(2) as pool:

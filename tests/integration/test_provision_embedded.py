@@ -318,6 +318,7 @@ class TestDeathOfTheOwner:
         assert list(base.iterdir()) == [folder.path]
         folder.remove()
 
+    @pytest.mark.slow
     def test_a_living_servers_folder_is_never_swept(self, base: Path) -> None:
         """Another process that starts a server in the same place leaves ours alone."""
         with owner_of_a_server(base) as owner:
@@ -396,6 +397,7 @@ class TestPlaces:
         finally:
             subprocess.run(["umount", str(base)], check=True)
 
+    @pytest.mark.slow
     def test_settings_come_before_ours(self, base: Path) -> None:
         """A control run can ask for weaker durability, and `disk` means fsync."""
         settings = {"synchronous_commit": "off", "max_connections": "20"}
@@ -410,6 +412,7 @@ class TestPlaces:
             EmbeddedServer(folder=base, settings={"no_such_setting": "1"}).start()
         assert not list(base.iterdir())
 
+    @pytest.mark.slow
     @root_only
     def test_a_wheel_in_a_closed_home_is_copied_for_the_unprivileged_user(self, base: Path) -> None:
         """Programs under a 0700 home run from a copy, made once and not writable by others."""

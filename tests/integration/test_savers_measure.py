@@ -70,6 +70,7 @@ async def test_a_turn_is_what_langgraph_asks_for(turn: Turn) -> None:
     assert len(last.checkpoint["channel_values"]["messages"]) == 2 * len(SAID)
 
 
+@pytest.mark.slow
 async def test_savers(postgres_server: PostgresServer, tmp_path: Path) -> None:
     """Everybody is driven on every pool in pairs, and one conversation is timed beside memory."""
     told: list[tuple[int, int]] = []
@@ -175,6 +176,7 @@ async def test_a_put_that_was_acknowledged_and_is_not_there_is_found(
         await measure_saver(PostgresThreads(prepared, turn, "ours", 3), 0.05)
 
 
+@pytest.mark.slow
 async def test_interruption_keeps_whole_rounds(postgres_server: PostgresServer) -> None:
     """What was measured by then is pairs, and marked as incomplete."""
     task = asyncio.current_task()

@@ -210,6 +210,7 @@ def home() -> Iterator[Path]:
             named.stop(server.name, Path(folder))
 
 
+@pytest.mark.slow
 @pytest.mark.postgres
 async def test_embedded_is_the_server_of_harness_db(home: Path) -> None:
     """It is started, comes before DATABASE_URL, and stays with what was stored."""

@@ -17,6 +17,7 @@ from tests.integration.configured.src.raising_of_src import ENDING, NONSENSE
 from tests.integration.configured_servers import Configured, token
 
 pytest_plugins = ("tests.integration.configured_fixtures",)
+pytestmark = pytest.mark.slow_in_memory
 
 RUN: Final = {"assistant_id": "compiled", "input": {}}
 CRON: Final = {"assistant_id": "compiled", "schedule": "0 0 1 1 *"}

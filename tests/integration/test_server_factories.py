@@ -16,6 +16,7 @@ from tests.integration.configured.src.raising_of_src import ENDING
 from tests.integration.configured_servers import Configured, token
 
 pytest_plugins = ("tests.integration.configured_fixtures", "tests.integration.serving_fixtures")
+pytestmark = pytest.mark.slow_in_memory
 
 USABLE: Final = {
     "compiled": "hello from the file",

@@ -15,7 +15,7 @@ from tests.integration import owners
 from tests.integration.serving import Serving
 
 pytest_plugins = ("tests.integration.serving_fixtures",)
-pytestmark = pytest.mark.invariant(57)
+pytestmark = [pytest.mark.invariant(57), pytest.mark.slow_in_memory]
 SETTINGS = owners.SETTINGS
 
 FORGED: Final = "forged"

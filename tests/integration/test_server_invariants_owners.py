@@ -13,6 +13,7 @@ from tests.integration.owners import token_of
 from tests.integration.serving import Serving
 
 pytest_plugins = ("tests.integration.serving_fixtures",)
+pytestmark = pytest.mark.slow_in_memory
 SETTINGS = owners.SETTINGS
 
 

@@ -20,6 +20,7 @@ from tests.integration.owners import client_of, token_of
 from tests.integration.serving import Serving
 
 pytest_plugins = ("tests.integration.serving_fixtures",)
+pytestmark = pytest.mark.slow_in_memory
 SETTINGS = owners.SETTINGS
 
 SECRET: Final = "what the new owner said"  # noqa: S105 -- no password

@@ -23,6 +23,7 @@ from harness.database import ScratchDatabases
 from tests.integration.serving import Serving
 
 pytest_plugins = ("tests.integration.serving_fixtures",)
+pytestmark = pytest.mark.slow_in_memory
 
 LEASE_S: Final = 2.0
 SOON_S: Final = 3.0

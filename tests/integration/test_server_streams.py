@@ -253,6 +253,7 @@ class TestReaders:
         assert [part.event for part in heard].count("metadata") >= 3
         assert all(part.id for part in heard)
 
+    @pytest.mark.slow
     async def test_only_some_modes(self, client: LangGraphClient) -> None:
         """A reader who joins may ask for some of the run's modes."""
         run = await create(

@@ -18,7 +18,7 @@ pytest_plugins = ("tests.integration.serving_fixtures",)
 SETTINGS = owners.SETTINGS
 WITHIN_S = 20.0
 
-pytestmark = pytest.mark.invariant(52, 53, 61)
+pytestmark = [pytest.mark.invariant(52, 53, 61), pytest.mark.slow_in_memory]
 
 
 THEN: Final = ("run ended", "thread deleted", "made anew", "another owner's")

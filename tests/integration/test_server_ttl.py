@@ -23,6 +23,7 @@ from tests.integration.fields.ways import refused
 from tests.integration.serving import Serving
 
 pytest_plugins = ("tests.integration.serving_fixtures",)
+pytestmark = pytest.mark.slow_in_memory
 
 AT_ONCE: Any = {"ttl": 1e-9}
 OWNER = "ada"

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from tests.integration.serving_fixtures import Servers
 
 pytest_plugins = ("tests.integration.serving_fixtures",)
+pytestmark = pytest.mark.slow_in_memory
 
 GAVE: Final = ("context", "config")
 GIVEN: Final = {"identity": "nobody"}

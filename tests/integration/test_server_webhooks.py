@@ -22,7 +22,7 @@ from harness.server.webhooks import Webhooks, payload_of
 from tests.integration.fields.receiver import Receiver, receiving
 
 pytest_plugins = ("tests.integration.serving_fixtures",)
-pytestmark = pytest.mark.invariant(55)
+pytestmark = [pytest.mark.invariant(55), pytest.mark.slow_in_memory]
 
 FIELDS = {
     *("run_id", "thread_id", "assistant_id", "created_at", "updated_at", "metadata", "status"),

@@ -127,6 +127,7 @@ async def test_an_answer_that_is_not_the_models_is_no_sample(
         await stream_turn(graph, "t", "async")
 
 
+@pytest.mark.slow
 @pytest.mark.postgres
 async def test_far_is_slow_and_leaves_nothing_behind(database_url: str) -> None:
     """Each round trip takes as much longer; the proxy's process is gone afterwards."""

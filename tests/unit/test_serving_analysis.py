@@ -128,6 +128,7 @@ async def test_a_turn_is_compared_with_echo_and_graph_on_the_same_checkpointer()
     }
 
 
+@pytest.mark.slow
 async def test_pictures_and_tables_of_everything_and_of_nothing() -> None:
     """Each draws what there is, says it in its title, and survives results that hold nothing."""
     load = ServerLoad(

@@ -49,6 +49,7 @@ def test_an_interval_covers_the_median_as_often_as_it_claims(name: str, n: int) 
     assert share == pytest.approx(claimed, abs=TOLERANCE)
 
 
+@pytest.mark.slow
 def test_an_interval_covers_a_tail_quantile_as_often_as_it_claims() -> None:
     """The p95 of 200 waits has an exact interval too, though the tail is thin."""
     rng = np.random.default_rng(7)
