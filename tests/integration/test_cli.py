@@ -146,6 +146,7 @@ async def test_every_command_explains_itself(command: str, tmp_path: Path) -> No
     assert f"harness {command}" in ended.out
 
 
+@pytest.mark.slow
 async def test_it_starts_at_once(tmp_path: Path) -> None:
     """What takes seconds to import is imported by the command that needs it."""
     source = (

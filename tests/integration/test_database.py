@@ -290,6 +290,7 @@ class TestErrors:
         with pytest.raises(psycopg.errors.UniqueViolation):
             await database.write("INSERT INTO notes VALUES (1)")
 
+    @pytest.mark.slow
     async def test_a_deadlocked_statement_is_sent_again(self, database: Database) -> None:
         """Of two that block each other the victim was undone, so a `write` tries once more."""
         await database.write("INSERT INTO notes VALUES (1), (2)")

@@ -150,6 +150,7 @@ def test_silent_where_unused(repo: Path) -> None:
     assert "harness:" not in done.stdout
 
 
+@pytest.mark.slow
 async def test_odd_text_ends_no_worker(repo: Path) -> None:
     """A lone surrogate in what a test says is shown escaped, as pytest-xdist hands on UTF-8."""
     (repo / "test_it.py").write_text(

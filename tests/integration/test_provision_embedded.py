@@ -271,6 +271,7 @@ class TestLifecycle:
         server.start()
         assert query(server.url, "SELECT text FROM kept") == [(row,)]
 
+    @pytest.mark.slow
     def test_close_removes_everything(self, base: Path) -> None:
         """After the `with` block there is no process, no folder, and closing again is fine."""
         with EmbeddedServer(folder=base) as server:

@@ -187,6 +187,7 @@ async def test_little_is_touched_among_many_rows(crowded: Everything) -> None:
     assert [one for one in beyond(recorder, 2) if one.label != "filter"] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("queued", _CROWDS)
 async def test_a_long_queue_of_one_thread_costs_no_claim_more(
     database_url: str, queued: int
