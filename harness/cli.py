@@ -11,7 +11,7 @@ from typer.models import OptionInfo
 from harness.commands import db
 from harness.commands.request import KINDS, MEASURED, requested
 from harness.config import misspelled
-from harness.errors import HarnessError
+from harness.errors import ConfigError, HarnessError
 from harness.measure.records import Kind
 
 app = typer.Typer(
@@ -63,12 +63,35 @@ def run(
 
 @app.command()
 def verify(
+    subject: Annotated[
+        str | None,
+        typer.Argument(help="A known subject, or package.module:factory; all backends if none."),
+    ] = None,
     quick: _Quick = False,
     backend: _Backend = None,
+    ours: Annotated[
+        bool, typer.Option("--ours", help="Count promises that are this project's alone, too.")
+    ] = False,
     out: _Out = _RESULTS,
 ) -> None:
-    """Ask the backends for their promises, and nothing else."""
+    """Ask the backends for their promises, or somebody's checkpointer or store; nothing else."""
+    if subject is not None and (quick or backend):
+        raise ConfigError("--quick and --backend are of the bundled backends, not of a subject")
+    if subject is not None:
+        from harness.commands.verdict import pass_verdict  # noqa: PLC0415 -- takes a second
+
+        pass_verdict(subject, ours=ours, out=Path(out))
+        return
     _do(quick=quick, full=False, backends=backend, out=out, among=("contract",), report=False)
+
+
+@app.command()
+def subjects() -> None:
+    """List the checkpointers and stores that `verify` knows by name."""
+    from harness.subjects.known import KNOWN  # noqa: PLC0415 -- takes a second
+
+    for one in KNOWN.values():
+        typer.echo(f"{one.name:14} {one.kind:13} {one.what} ({one.distribution})")
 
 
 @app.command()

@@ -62,7 +62,7 @@ async def run_contract(
     """Run the suite and yield each outcome as it is known; close the generator to stop it.
 
     Args:
-        backends: Whom to ask.
+        backends: Whom to ask; none where the suite knows by itself.
         suite: Module of the tests.
         log: File for what pytest prints.
         arguments: More of pytest's, such as a marker expression.
@@ -172,7 +172,7 @@ def _command(
         *("-c", str(settings), f"--rootdir={settings.parent}"),
         *(f"-p{plugin}" for plugin in (*_PLUGINS, "no:cacheprovider")),
         *(f"--outcomes-fd={descriptor}", "-q", "--tb=short"),
-        *("--backend", ",".join(backends)),
+        *(("--backend", ",".join(backends)) if backends else ()),
         *arguments,
     ]
 

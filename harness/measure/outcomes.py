@@ -8,11 +8,18 @@ import argparse
 import dataclasses
 import json
 import os
-from typing import Any
+from collections.abc import Generator, Sequence
+from pathlib import Path
+from typing import Any, Final
 
 import pytest
 
+from harness.measure.crash import innermost, place_of
 from harness.measure.records import ContractOutcome, Outcome
+
+FOLDERS: Final = pytest.StashKey[Sequence[Path]]()
+"""Where the code of what is asked lies, if that is known."""
+_ERROR: Final = pytest.StashKey[BaseException]()
 
 _MOST_LETTERS = 2_000
 _STRICT = "[XPASS(strict)]"  # pytest's own word for it
@@ -42,6 +49,15 @@ class _Teller:
         self._items = {item.nodeid: item for item in session.items}
         self._tell({"total": len(self._items)})
 
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        report = yield
+        if report.failed and call.excinfo is not None and _ERROR not in item.stash:
+            item.stash[_ERROR] = innermost(call.excinfo.value)
+        return report
+
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         self._reports.setdefault(report.nodeid, []).append(report)
 
@@ -58,7 +74,7 @@ class _Teller:
 def _outcome(item: pytest.Item, reports: list[pytest.TestReport]) -> ContractOutcome:
     """Sum up set-up, call and tear-down: the worst of them is the test's outcome."""
     found: Outcome = "passed"
-    message = ""
+    message = "; ".join(str(v) for name, v in item.user_properties if name == "refused")
     for report in reports:
         if report.failed and found != "failed":
             found, message = "failed", _why(report)
@@ -70,6 +86,7 @@ def _outcome(item: pytest.Item, reports: list[pytest.TestReport]) -> ContractOut
     test = item.name
     if backend:
         test = test.replace(f"[{backend}]", "").replace(f"[{backend}-", "[")
+    error = item.stash.get(_ERROR, None) if found == "failed" else None
     return ContractOutcome(
         backend=" on ".join(name for name in (_subject(item), backend) if name) or "none",
         contract=item.parent.name if item.parent is not None else "",
@@ -78,6 +95,10 @@ def _outcome(item: pytest.Item, reports: list[pytest.TestReport]) -> ContractOut
         outcome=found,
         message=message[:_MOST_LETTERS],
         duration_s=sum(report.duration for report in reports),
+        error="" if error is None else type(error).__qualname__,
+        place="" if error is None else place_of(error, item.config.stash.get(FOLDERS, ())),
+        asked=getattr(getattr(item, "function", None), "__doc__", None) or "",
+        ours=item.get_closest_marker("ours") is not None,
     )
 
 

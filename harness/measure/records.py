@@ -156,8 +156,16 @@ class ContractOutcome:
     """The lines of the project's invariants that the test stands for."""
     outcome: Outcome
     message: str
-    """Why it failed, was skipped or differs; empty when it passed."""
+    """Why it failed, was skipped or differs, or what was refused; empty when it just passed."""
     duration_s: float
+    error: str = ""
+    """The class of the error that it failed with."""
+    place: str = ""
+    """The innermost line of the backend's code that the error went through."""
+    asked: str = ""
+    """What the test does: its docstring."""
+    ours: bool = False
+    """Whether the promise is this project's alone: LangGraph neither documents nor keeps it."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

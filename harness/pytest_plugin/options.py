@@ -26,6 +26,7 @@ _MARKERS: Final = (
     "postgres: needs a PostgreSQL server; set on each test that uses a fixture of harness for one",
     "docker: needs a container engine",
     "invariant(*numbers): the promises that the test proves, by their numbers",
+    "ours: a promise of this project alone, which LangGraph neither documents nor keeps",
     "survival: kills, restarts or cuts off a server of its own",
     "slow: takes many seconds; this repository's suite leaves it out unless --slow is given",
 )

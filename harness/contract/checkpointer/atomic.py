@@ -71,6 +71,7 @@ class SaverAtomicContract(CheckpointerContract):
     """What `aput` and `aput_writes` promise when they do not succeed."""
 
     @pytest.mark.invariant(46)
+    @pytest.mark.ours
     async def test_a_refused_put_leaves_nothing(self, saver: Saver, probe: SaverProbe) -> None:
         """A checkpoint with a value that cannot be stored leaves no row of itself."""
         story = Story(saver)
@@ -79,6 +80,7 @@ class SaverAtomicContract(CheckpointerContract):
         assert await counts(probe, story.thread_id) == (0, 0, 0)
 
     @pytest.mark.invariant(46)
+    @pytest.mark.ours
     async def test_refused_writes_leave_nothing(self, saver: Saver, probe: SaverProbe) -> None:
         """Of a task's writes none is stored when one cannot be."""
         story = Story(saver)
@@ -116,6 +118,7 @@ class SaverAtomicContract(CheckpointerContract):
         await self._works(saver)
 
     @pytest.mark.invariant(46)
+    @pytest.mark.ours
     async def test_a_cancelled_put_is_whole_or_absent(
         self, saver: Saver, probe: SaverProbe
     ) -> None:
@@ -132,6 +135,7 @@ class SaverAtomicContract(CheckpointerContract):
         await self._works(saver)
 
     @pytest.mark.invariant(46)
+    @pytest.mark.ours
     async def test_cancelled_writes_are_whole_or_absent(
         self, saver: Saver, probe: SaverProbe
     ) -> None:

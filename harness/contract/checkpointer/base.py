@@ -15,6 +15,9 @@ KEPT: tuple[Kept, ...] = ("checkpoints", "blobs", "writes")
 class SaverProbe(Protocol):
     """Looks behind a saver, with none of its methods."""
 
+    sees_hidden: bool
+    """Whether it sees writes whose checkpoint is not there, which no read shows."""
+
     async def count(self, kept: Kept, thread_id: str) -> int:
         """Count what is stored of a thread, in all its namespaces."""
 
@@ -54,8 +57,9 @@ class CheckpointerContract:
     """Tests that the saver is known to fail, by name, and why: one that passes is an error."""
     wavers: ClassVar[Mapping[str, str]] = {}
     """Tests whose outcome on the saver is a matter of luck, by name, and why: they are skipped."""
-    refuses: ClassVar[frozenset[str]] = frozenset()
-    """Names of the odd values (`harness.contract.checkpointer.odd.ODD`) that it does not store."""
+    refuses: ClassVar[frozenset[str] | None] = frozenset()
+    """Names of the odd values (`harness.contract.checkpointer.odd.ODD`) that it does not store;
+    None: whichever it refuses."""
     patience_s: ClassVar[float] = 120.0
     """How long fifty tasks may take together, in seconds."""
     stuck_s: ClassVar[float] = 60.0

@@ -71,6 +71,7 @@ class SaverConcurrencyContract(CheckpointerContract):
         assert len(await ids(saver, everywhere(thread))) == _TASKS
 
     @pytest.mark.invariant(46)
+    @pytest.mark.ours
     async def test_reading_and_writing_while_iterating(self, saver: Saver) -> None:
         """A history can be read and written to between two of its entries; it stays as it began."""
         story = Story(saver)
@@ -85,6 +86,7 @@ class SaverConcurrencyContract(CheckpointerContract):
         assert seen == before[::-1]
 
     @pytest.mark.invariant(46)
+    @pytest.mark.ours
     async def test_a_namespace_begun_while_iterating(self, saver: Saver) -> None:
         """A subgraph may begin its namespace while its thread's history is being read."""
         story = Story(saver)

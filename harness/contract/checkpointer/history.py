@@ -30,6 +30,7 @@ class SaverHistoryContract(CheckpointerContract):
         assert [one.metadata["step"] for one in history] == list(range(_LENGTH))[::-1]
         assert [await found(saver, one.config) for one in history] == history
 
+    @pytest.mark.ours
     async def test_limits(self, saver: Saver, story: Story) -> None:
         """A limit cuts the list; nought is nothing; a large one is all."""
         everything = await ids(saver, at(story.thread_id))
@@ -48,6 +49,7 @@ class SaverHistoryContract(CheckpointerContract):
             paged += page
         assert paged == everything
 
+    @pytest.mark.ours
     async def test_before_needs_no_checkpoint(self, saver: Saver, story: Story) -> None:
         """`before` compares ids; the checkpoint it names need not be in the list, or be at all."""
         history = await ids(saver, at(story.thread_id))
@@ -76,18 +78,21 @@ class SaverHistoryContract(CheckpointerContract):
         assert await ids(saver, place, filter={"step": "3"}) == []
         assert await ids(saver, place, filter={"taste": "red"}) == []
 
+    @pytest.mark.ours
     async def test_filters_tell_true_from_one(self, saver: Saver, story: Story) -> None:
         """A filter for 1 does not find `true`, as in JSON."""
         place = at(story.thread_id)
         assert len(await ids(saver, place, filter={"flag": True})) == _LENGTH // 2
         assert await ids(saver, place, filter={"flag": 1}) == []
 
+    @pytest.mark.ours
     async def test_filters_tell_null_from_absent(self, saver: Saver, story: Story) -> None:
         """A filter for null finds what holds null, not what holds nothing."""
         null = await story.step(taste=None)
         assert await ids(saver, at(story.thread_id), filter={"taste": None}) == [id_of(null)]
 
     @pytest.mark.parametrize("limit", [None, 3])
+    @pytest.mark.ours
     async def test_all_threads_are_listed_by_age(self, saver: Saver, limit: int | None) -> None:
         """Without a config every thread is listed, the newest checkpoint first."""
         tag = a_thread()

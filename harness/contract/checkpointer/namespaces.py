@@ -81,6 +81,7 @@ class SaverNamespaceContract(CheckpointerContract):
             assert await ids(saver, place, limit=2) == mine[:2]
             assert await ids(saver, place, before=story.head) == mine[1:]
 
+    @pytest.mark.ours
     async def test_the_list_of_a_thread_has_all_namespaces(self, saver: Saver) -> None:
         """Asked without a namespace, all of a thread is listed, the newest first."""
         thread = a_thread()

@@ -34,6 +34,7 @@ class SaverReadContract(CheckpointerContract):
         assert await counts(probe, nowhere) == (0, 0, 0)
         assert await counts(probe, story.thread_id) == (1, 1, 0)
 
+    @pytest.mark.ours
     async def test_the_latest_is_the_one_with_the_greatest_id(self, saver: Saver) -> None:
         """Without an id the newest checkpoint is read, whatever the order of the puts."""
         story = Story(saver)
@@ -50,6 +51,7 @@ class SaverReadContract(CheckpointerContract):
             assert there.checkpoint["channel_values"] == {"c": [number], "text": f"{number}"}
             assert there.metadata["step"] == number
 
+    @pytest.mark.ours
     async def test_a_config_names_its_checkpoint(self, saver: Saver) -> None:
         """What put and read return names thread, namespace and checkpoint, and only these."""
         story = Story(saver)
@@ -94,6 +96,7 @@ class SaverReadContract(CheckpointerContract):
         }
 
     @pytest.mark.invariant(46)
+    @pytest.mark.ours
     async def test_a_whole_number_names_a_thread(self, saver: Saver, probe: SaverProbe) -> None:
         """Thread 7 and thread "7" are one; or 7 is refused, and nothing is stored."""
         number = int.from_bytes(a_thread().encode()[:6])

@@ -24,6 +24,7 @@ class SaverWritesContract(CheckpointerContract):
         assert {task for task, _, _ in kept} == {"task"}
 
     @pytest.mark.invariant(46)
+    @pytest.mark.ours
     async def test_writes_are_in_the_order_of_tasks(self, saver: Saver) -> None:
         """Writes are sorted by task path, task id and index, whenever they arrived."""
         story = Story(saver)

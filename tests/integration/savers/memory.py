@@ -12,6 +12,8 @@ from harness.contract.checkpointer.base import Kept
 class MemoryProbe:
     """Counts what an `InMemorySaver` keeps of a thread, whatever type its id has."""
 
+    sees_hidden = True
+
     def __init__(self, saver: InMemorySaver) -> None:
         self._saver = saver
 

@@ -26,6 +26,8 @@ _TABLES: dict[Kept, str] = {
 class PostgresSaverProbe:
     """Counts rows over a connection of its own."""
 
+    sees_hidden = True
+
     def __init__(self, connection: AsyncConnection[TupleRow]) -> None:
         self._connection = connection
 

@@ -1,0 +1,57 @@
+"""Subjects that a user names: `package.module:attribute`."""
+
+import importlib
+import inspect
+import sys
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from harness.errors import ConfigError
+from harness.subjects.subject import Subject, facts_of
+
+
+def named(spec: str) -> Subject:
+    """Return the subject that a factory makes.
+
+    Args:
+        spec: `package.module:attribute`, importable from the working directory too. The attribute
+            is a function, coroutine function, generator function, class, or the object itself;
+            what it makes may be an (asynchronous) context manager.
+
+    Raises:
+        ConfigError: There is no such thing; says why.
+    """
+    module, colon, attribute = spec.partition(":")
+    if not (colon and module and attribute):
+        raise ConfigError(f"a subject is named package.module:attribute, not {spec!r}")
+    sys.path.insert(0, str(Path.cwd()))
+    try:
+        factory: Any = importlib.import_module(module)
+        for name in attribute.split("."):
+            factory = getattr(factory, name)
+    except Exception as exc:  # whatever the user's module raises
+        raise ConfigError(f"{spec} cannot be loaded: {type(exc).__name__}: {exc}") from exc
+    finally:
+        sys.path.pop(0)
+    return Subject(spec, partial(_opened, factory))
+
+
+@asynccontextmanager
+async def _opened(factory: Any) -> AsyncIterator[object]:
+    """Enter whatever a factory makes, and leave it again."""
+    async with AsyncExitStack() as stack:
+        made = factory
+        if callable(made) and facts_of(made) is None:
+            made = made()
+        if inspect.isasyncgen(made):
+            made = asynccontextmanager(lambda: made)()
+        if inspect.isawaitable(made):
+            made = await made
+        if hasattr(made, "__aenter__"):
+            made = await stack.enter_async_context(made)
+        elif hasattr(made, "__enter__"):
+            made = stack.enter_context(made)
+        yield made

@@ -1,0 +1,1 @@
+"""Verdicts on subjects: what they keep, what they break, and what was not asked."""

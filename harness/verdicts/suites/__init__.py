@@ -1,0 +1,1 @@
+"""Test files that ask a subject, run by `harness verify`."""
