@@ -9,7 +9,8 @@ import typer
 from rich.console import Console
 
 from harness.commands.display import Display
-from harness.commands.folders import discard_if_empty, new_run_folder, point_latest_at
+from harness.commands.folders import discard_if_empty, new_run_folder
+from harness.errors import HarnessError
 from harness.verdicts.asking import judge
 from harness.verdicts.text import lines
 from harness.verdicts.verdict import Verdict
@@ -22,8 +23,8 @@ def pass_verdict(name: str, *, ours: bool, out: Path) -> None:
     """Judge a subject.
 
     Raises:
-        HarnessError: It cannot be found, opened or asked.
-        typer.Exit: It breaks a promise (1), or nothing could be asked (2).
+        HarnessError: There is no room for the verdict.
+        typer.Exit: It breaks a promise (1), or it could not be asked (2); a line says why.
     """
     console = Console(highlight=False)
     folder = new_run_folder(out, "verdict")
@@ -32,7 +33,9 @@ def pass_verdict(name: str, *, ours: bool, out: Path) -> None:
             log = folder / "pytest.log"
             verdict = asyncio.run(judge(name, ours=ours, log=log, on_progress=show))
         _keep(verdict, folder)
-        point_latest_at(folder)
+    except HarnessError as exc:
+        typer.echo(f"harness: {exc}", err=True)
+        raise typer.Exit(NOT_ASKED) from exc
     finally:
         discard_if_empty(folder)
     console.print("\n".join(lines(verdict)), markup=False, soft_wrap=True)

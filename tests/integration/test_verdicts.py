@@ -111,6 +111,7 @@ async def test_whatever_makes_it_is_opened(attribute: str) -> None:
         ("no_such_module:x", "cannot be loaded: ModuleNotFoundError"),
         ("users_factories:nothing", "cannot be loaded: AttributeError"),
         (":x", "package.module:attribute"),
+        ("http://127.0.0.1:2024", "is a server's address"),
     ],
 )
 @pytest.mark.usefixtures("here")
@@ -129,9 +130,9 @@ def test_what_is_not_there_is_said(name: str, says: str) -> None:
     ],
 )
 async def test_a_set_up_that_fails_breaks_no_promise(here: Path, name: str, says: str) -> None:
-    """It is one line, before anything is asked."""
+    """It is one line, before anything is asked; exit 2."""
     ended = await verify(name, folder=here)
-    assert ended.code == 1
+    assert ended.code == 2
     assert says in ended.err
     assert not os.listdir(here / "results")  # noqa: PTH208 -- blocking paths are not for coroutines
 
