@@ -44,7 +44,7 @@ _Backend = Annotated[
 _Only = Annotated[list[str] | None, _only(KINDS)]
 _Measured = Annotated[list[str] | None, _only(MEASURED)]
 _Out = Annotated[str, typer.Option("--out", metavar="DIR", help="Folder for the results.")]
-_Quick = Annotated[bool, typer.Option("--quick", help="Less of everything: under 2½ minutes.")]
+_Quick = Annotated[bool, typer.Option("--quick", help="Less of everything: two to four minutes.")]
 _Full = Annotated[bool, typer.Option("--full", help="More samples of everything: many minutes.")]
 _RESULTS = "results"
 
