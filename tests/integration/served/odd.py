@@ -253,7 +253,7 @@ VALUES: Final[dict[str, Callable[[], Any]]] = {
     "array": lambda: np.arange(6).reshape(2, 3)[:, ::2],
     "array of objects": lambda: np.array([object(), None]),
     "numpy numbers": lambda: [np.int64(1), np.float32("nan"), np.longdouble(1), np.bool_(True)],
-    "NaT": lambda: np.datetime64("NaT"),
+    "NaT": lambda: np.datetime64("NaT", "s"),
     "17 MiB": lambda: "x" * (17 * 2**20),
     "interrupt": lambda: Interrupt({(1,): 2}),
     "send": lambda: Send("act", 1),
