@@ -1,6 +1,6 @@
 """Where a failed test's error comes from."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from traceback import FrameSummary, extract_tb
 
@@ -18,15 +18,11 @@ def place_of(error: BaseException, folders: Sequence[Path]) -> str:
     Returns:
         As `checkpoint/sqlite/aio.py:120 in aput`; empty: it went through none.
     """
-    frames = [frame for frame in _frames(error) if _within(frame, folders)]
+    frames = [one for one in extract_tb(error.__traceback__) if _within(one, folders)]
     if not frames:
         return ""
     path = Path(frames[-1].filename)
     return f"{'/'.join(path.parts[-3:])}:{frames[-1].lineno} in {frames[-1].name}"
-
-
-def _frames(error: BaseException) -> Iterator[FrameSummary]:
-    yield from extract_tb(error.__traceback__)
 
 
 def _within(frame: FrameSummary, folders: Sequence[Path]) -> bool:

@@ -4,6 +4,7 @@ import importlib
 import importlib.metadata
 import importlib.util
 import sys
+from operator import attrgetter
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -54,8 +55,8 @@ def load(what: str, target: str, folder: Path, *, module: str) -> Any:
         raise ConfigError(f"{what} must be file.py:variable, not {target!r}")
     try:
         if place.endswith(".py"):
-            return getattr(_module(module, (folder / place).resolve()), variable)
-        return getattr(importlib.import_module(place), variable)
+            return attrgetter(variable)(_module(module, (folder / place).resolve()))
+        return attrgetter(variable)(importlib.import_module(place))
     except (Exception, SystemExit) as exc:  # whatever the user's module raises
         raise ConfigError(f"{what} cannot be loaded: {type(exc).__name__}: {exc}") from exc
 

@@ -1,6 +1,5 @@
 """Subjects that a user names: `package.module:attribute`."""
 
-import importlib
 import inspect
 import sys
 from collections.abc import AsyncIterator
@@ -10,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import ConfigError
-from harness.subjects.subject import Subject, facts_of
+from harness.server.loading import load
+from harness.subjects.subject import BASES, Subject
 
 
 def named(spec: str) -> Subject:
@@ -29,22 +29,18 @@ def named(spec: str) -> Subject:
         raise ConfigError(f"a subject is named package.module:attribute, not {spec!r}")
     sys.path.insert(0, str(Path.cwd()))
     try:
-        factory: Any = importlib.import_module(module)
-        for name in attribute.split("."):
-            factory = getattr(factory, name)
-    except Exception as exc:  # whatever the user's module raises
-        raise ConfigError(f"{spec} cannot be loaded: {type(exc).__name__}: {exc}") from exc
+        factory = load(spec, spec, Path.cwd(), module="harness_subject")
     finally:
         sys.path.pop(0)
-    return Subject(spec, partial(_opened, factory))
+    return Subject(spec, partial(opened, factory))
 
 
 @asynccontextmanager
-async def _opened(factory: Any) -> AsyncIterator[object]:
+async def opened(factory: Any) -> AsyncIterator[object]:
     """Enter whatever a factory makes, and leave it again."""
     async with AsyncExitStack() as stack:
         made = factory
-        if callable(made) and facts_of(made) is None:
+        if callable(made) and not isinstance(made, tuple(BASES.values())):
             made = made()
         if inspect.isasyncgen(made):
             made = asynccontextmanager(lambda: made)()

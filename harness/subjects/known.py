@@ -5,10 +5,15 @@ import tempfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
+from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.store.memory import InMemoryStore
+
 from harness.errors import ConfigError
+from harness.subjects.factory import opened
 from harness.subjects.subject import Kind, Subject
 
 
@@ -25,20 +30,6 @@ class Known:
     distribution: str
     """What to install where it is not."""
     open: Callable[[], AbstractAsyncContextManager[object]]
-
-
-@asynccontextmanager
-async def _memory_saver() -> AsyncIterator[object]:
-    from langgraph.checkpoint.memory import InMemorySaver  # noqa: PLC0415
-
-    yield InMemorySaver()
-
-
-@asynccontextmanager
-async def _memory_store() -> AsyncIterator[object]:
-    from langgraph.store.memory import InMemoryStore  # noqa: PLC0415
-
-    yield InMemoryStore()
 
 
 @asynccontextmanager
@@ -68,7 +59,7 @@ KNOWN: Final = {
             "LangGraph's InMemorySaver",
             "langgraph.checkpoint.memory",
             "langgraph-checkpoint",
-            _memory_saver,
+            partial(opened, InMemorySaver),
         ),
         Known(
             "sqlite",
@@ -84,7 +75,7 @@ KNOWN: Final = {
             "LangGraph's InMemoryStore",
             "langgraph.store.memory",
             "langgraph-checkpoint",
-            _memory_store,
+            partial(opened, InMemoryStore),
         ),
         Known(
             "sqlite-store",

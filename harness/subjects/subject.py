@@ -53,13 +53,6 @@ def facts_of(opened: object) -> Facts | None:
     return None
 
 
-def offers(opened: object, method: str) -> bool:
-    """Whether an object has a method of its own, and not just its base class's refusal."""
-    own = getattr(type(opened), method, None)
-    base = next(one for one in BASES.values() if isinstance(opened, one))
-    return own is not None and own is not getattr(base, method, None)
-
-
 def _file(kind: type) -> Path | None:
     """Return where a class stands; None: in Python itself, or in no file."""
     try:

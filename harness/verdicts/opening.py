@@ -14,7 +14,7 @@ import pytest_asyncio
 
 from harness.measure.outcomes import FOLDERS
 from harness.subjects.find import find
-from harness.subjects.subject import Subject, facts_of
+from harness.subjects.subject import Facts, Subject, facts_of
 
 _FAILED = pytest.StashKey[bool]()
 
@@ -32,6 +32,8 @@ class Opening:
         self._task: asyncio.Task[None] | None = None
         self._leave = asyncio.Event()
         self._opened: Any = None
+        self.facts: Facts | None = None
+        """What is known of the open subject."""
 
     async def get(self) -> Any:
         """Return the open subject."""
@@ -44,6 +46,7 @@ class Opening:
                 task, self._task = self._task, None
                 await task
             self._opened = opened.result()
+            self.facts = facts_of(self._opened)
         return self._opened
 
     async def close(self) -> None:
@@ -71,8 +74,7 @@ async def opening(pytestconfig: pytest.Config) -> AsyncIterator[Opening]:
 async def subject(opening: Opening, request: pytest.FixtureRequest) -> AsyncIterator[Any]:
     """The open subject."""
     opened = await opening.get()
-    facts = facts_of(opened)
-    request.config.stash[FOLDERS] = facts.folders if facts else ()
+    request.config.stash[FOLDERS] = opening.facts.folders if opening.facts else ()
     yield opened
     if request.node.stash.get(_FAILED, False):
         await opening.close()

@@ -1,23 +1,24 @@
 """A verdict as lines of Markdown, which read well in a terminal too."""
 
 from collections.abc import Iterator
+from typing import Final
 
-from harness.verdicts.verdict import STATES, Cause, Verdict, count
+from harness.verdicts.verdict import Cause, State, Verdict
 
-_TITLES = {
+_TITLES: Final[dict[State, str]] = {
     "broken": "Broken",
     "refused": "Refused loudly",
     "not offered": "Not offered",
     "not asked": "Not asked",
-    "kept": "Kept",
 }
+"""Of what is told one by one, the worst first."""
 _MOST_TESTS = 5
 _MOST_LINES = 8
 
 
 def headline(verdict: Verdict) -> str:
     """Return the verdict in one line."""
-    faults = count(verdict.causes, "broken")
+    faults = len(verdict.broken)
     if not verdict.counted:
         return f"{verdict.subject} could not be asked"
     kept = sum(len(one.tests) for one in verdict.causes if one.state == "kept")
@@ -36,11 +37,12 @@ def lines(verdict: Verdict) -> Iterator[str]:
     apart = len(verdict.answers) - len(verdict.counted)
     if apart:
         yield f"- {apart} tests of promises that are this project's alone are not counted (--ours)"
-    for state in STATES:
-        causes = [one for one in verdict.causes if one.state == state]
-        if causes and state != "kept":
+    found = verdict.causes
+    for state, title in _TITLES.items():
+        causes = [one for one in found if one.state == state]
+        if causes:
             yield ""
-            yield f"## {_TITLES[state]}"
+            yield f"## {title}"
             for cause in causes:
                 yield ""
                 yield from _of_cause(cause)

@@ -1,6 +1,6 @@
 """A verdict: one line for each root cause of what a subject breaks."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal
@@ -67,11 +67,6 @@ def causes_of(answers: Iterable[ContractOutcome]) -> tuple[Cause, ...]:
         groups.setdefault((state, _what(state, answer)), []).append(answer)
     found = (Cause(state, what, tuple(tests)) for (state, what), tests in groups.items())
     return tuple(sorted(found, key=lambda one: (STATES.index(one.state), -len(one.tests))))
-
-
-def count(causes: Sequence[Cause], state: State) -> int:
-    """Return how many of the causes are of a state."""
-    return sum(one.state == state for one in causes)
 
 
 def _state(answer: ContractOutcome) -> State:

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, cast
 from uuid import uuid4
@@ -14,18 +14,16 @@ from langgraph.graph import END, START, MessagesState, StateGraph
 
 from harness.agents import GRAPHS
 from harness.agents.graph import Saver
-from harness.config import DatabaseConfig, ServerConfig
-from harness.database import Database, ScratchDatabases
+from harness.config import ServerConfig
+from harness.database import ScratchDatabases
 from harness.errors import DatabaseUnavailable
 from harness.models import SYSTEM, Run, Thread
-from harness.persistence import AgentStore, PooledSaver, memory_saver, setup_langgraph
+from harness.persistence import AgentStore, PooledSaver
 from harness.server.execution.executor import Executor
 from harness.server.graphs import Graphs, system_assistant_id
 from harness.server.metrics import Metrics
 from harness.storage.extensions import FullStorage
-from harness.storage.local import LocalStorage
-from harness.storage.memory import MemoryBackend
-from harness.storage.postgres import PostgresBackend
+from tests.integration.stored import stored
 
 OWNER = "ada"
 
@@ -171,18 +169,7 @@ async def bench_of(
     scratch: ScratchDatabases | None, kind: type[PooledSaver] = PooledSaver
 ) -> AsyncIterator[Bench]:
     """Make fresh storage, with the graphs' own assistants."""
-    async with AsyncExitStack() as stack:
-        storage: FullStorage
-        saver: Saver
-        if scratch is None:
-            backend = MemoryBackend()
-            storage, saver = LocalStorage(backend), memory_saver(backend)
-        else:
-            url = await stack.enter_async_context(scratch.clone())
-            database = Database(DatabaseConfig.for_scratch(url))
-            await stack.enter_async_context(database)
-            await setup_langgraph(database)
-            storage, saver = LocalStorage(PostgresBackend(database)), kind(database)
+    async with stored(scratch, kind) as (storage, saver):
         for name in SERVED:
             await storage.assistants.create(
                 name, assistant_id=system_assistant_id(name), owner=SYSTEM

@@ -18,7 +18,8 @@ from harness.server.threads.places import Place
 from harness.server.threads.states import States
 from tests.integration.executing import OWNER, SERVED, SLOW, Bench
 
-pytest_plugins = ("tests.integration.executing_fixtures",)
+pytest_plugins = ("tests.integration.executing_fixtures", "tests.integration.serving_fixtures")
+pytestmark = pytest.mark.slow_in_memory
 
 
 async def test_a_run_and_an_update_do_not_overlap(bench: Bench) -> None:
@@ -197,14 +198,6 @@ async def test_a_write_that_is_refused_stops_the_run(bench: Bench, how: str) -> 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "bench_scratch",
-    [
-        pytest.param("memory", marks=pytest.mark.slow),
-        pytest.param("postgres", marks=pytest.mark.postgres),
-    ],
-    indirect=True,
-)
 async def test_a_lease_is_kept(bench: Bench) -> None:
     """A run that takes longer than its lease is executed once, beside other executors."""
     async with bench.executor(lease_s=2) as executor, bench.executor(lease_s=2) as other:

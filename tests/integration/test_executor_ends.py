@@ -17,7 +17,8 @@ from harness.persistence import PooledSaver
 from harness.persistence.fence import current_fence
 from tests.integration.executing import OWNER, SLOW, Bench, bench_of
 
-pytest_plugins = ("tests.integration.executing_fixtures",)
+pytest_plugins = ("tests.integration.executing_fixtures", "tests.integration.serving_fixtures")
+pytestmark = pytest.mark.slow_in_memory
 
 Step = Callable[[], Awaitable[object]]
 

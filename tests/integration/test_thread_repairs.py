@@ -1,10 +1,9 @@
 """What a thread's row shows of its graph's checkpoints, and how a reader sets it right."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from langgraph.graph import START, MessagesState, StateGraph
@@ -12,20 +11,19 @@ from langgraph.types import StateUpdate
 
 from harness.agents import GRAPHS
 from harness.agents.graph import Saver
-from harness.config import DatabaseConfig
-from harness.database import Database, ScratchDatabases
+from harness.database import ScratchDatabases
 from harness.errors import Forbidden
 from harness.models import SYSTEM, Thread
-from harness.persistence import AgentStore, PooledSaver, memory_saver, owner_scope, setup_langgraph
+from harness.persistence import AgentStore, PooledSaver, owner_scope
 from harness.server.execution.turns import Turns
 from harness.server.failures import HttpError
 from harness.server.graphs import Graphs
 from harness.server.threads.places import Place
 from harness.server.threads.states import States
 from harness.storage.extensions import FullStorage
-from harness.storage.local import LocalStorage
-from harness.storage.memory import MemoryBackend
-from harness.storage.postgres import PostgresBackend
+from tests.integration.stored import stored
+
+pytest_plugins = ("tests.integration.serving_fixtures",)
 
 OWNER = "ada"
 
@@ -74,30 +72,10 @@ class Bench:
         return found, [message["content"] for message in (found.values or {}).get("messages", ())]
 
 
-@pytest.fixture(params=["memory", pytest.param("postgres", marks=pytest.mark.postgres)])
-def scratch(request: pytest.FixtureRequest) -> Iterator[ScratchDatabases | None]:
-    """Where databases are made; None: memory."""
-    if request.param == "memory":
-        yield None
-    else:
-        yield cast("ScratchDatabases", request.getfixturevalue("scratch_databases"))
-
-
 @pytest.fixture
 async def bench(scratch: ScratchDatabases | None) -> AsyncIterator[Bench]:
     """Fresh storage."""
-    async with AsyncExitStack() as stack:
-        storage: FullStorage
-        saver: Saver
-        if scratch is None:
-            backend = MemoryBackend()
-            storage, saver = LocalStorage(backend), memory_saver(backend)
-        else:
-            url = await stack.enter_async_context(scratch.clone())
-            database = Database(DatabaseConfig.for_scratch(url))
-            await stack.enter_async_context(database)
-            await setup_langgraph(database)
-            storage, saver = LocalStorage(PostgresBackend(database)), PooledSaver(database)
+    async with stored(scratch) as (storage, saver):
         graphs = Graphs({**GRAPHS, "nul": _unstorable()}, saver, AgentStore(storage))
         yield Bench(storage=storage, saver=saver, graphs=graphs, turns=Turns())
 
