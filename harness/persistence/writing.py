@@ -40,12 +40,8 @@ async def write_alone(saver: Any, thread_id: str) -> AsyncIterator[None]:
     if not isinstance(saver, PooledSaver):
         yield
         return
-    async with saver.database.unit() as connection:
-        locked = await connection.execute(SQL["lock"], {"thread_id": thread_id})
-        if not locked.rowcount:  # nothing would keep it apart from one that is made meanwhile
-            raise NotFound.of("thread", thread_id)
-        with unfenced():
-            yield
+    async with _locking(saver, SQL["lock"], {"thread_id": thread_id}):
+        yield
 
 
 @asynccontextmanager
@@ -66,9 +62,16 @@ async def hold_thread(saver: Any, thread_id: str) -> AsyncIterator[None]:
         with unfenced():
             yield
         return
+    async with _locking(saver, THREADS["hold"], {"id": thread_id}):
+        yield
+
+
+@asynccontextmanager
+async def _locking(saver: PooledSaver, lock: str, place: dict[str, str]) -> AsyncIterator[None]:
+    """Have the block be one transaction, with a thread locked from its beginning."""
     async with saver.database.unit() as connection:
-        held = await connection.execute(THREADS["hold"], {"id": thread_id})
-        if not held.rowcount:
-            raise NotFound.of("thread", thread_id)
+        locked = await connection.execute(lock, place)
+        if not locked.rowcount:  # nothing would keep it apart from one that is made meanwhile
+            raise NotFound.of("thread", *place.values())
         with unfenced():
             yield

@@ -315,3 +315,15 @@ LEAVES_NOTHING: Final = frozenset(ENDS) - {
     "rolled back",
 }
 """Endings that take the thread with them."""
+
+
+async def waits_for_a_lock(task: "asyncio.Task[Any]", place: Place) -> bool:
+    """Wait until a task is done, or waits for a lock; return whether it waits."""
+    assert isinstance(place.saver, PooledSaver)
+    query = b"""SELECT 1 FROM pg_stat_activity WHERE datname = current_database()
+                AND wait_event_type = 'Lock'"""
+    while not task.done():
+        if await place.saver.database.read(query):
+            return True
+        await asyncio.sleep(0.001)
+    return False

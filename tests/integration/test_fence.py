@@ -4,8 +4,8 @@ import asyncio
 import copy
 import threading
 from collections import Counter
-from collections.abc import AsyncIterator, Coroutine, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
 from contextvars import Context
 from dataclasses import replace
 from functools import partial
@@ -13,13 +13,9 @@ from typing import Any, cast
 from uuid import uuid4
 
 import pytest
-import pytest_asyncio
-from langgraph.checkpoint.base import empty_checkpoint
-from langgraph.checkpoint.base.id import uuid6
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
 from harness.agents.graph import Saver
-from harness.database import ScratchDatabases
 from harness.errors import LeaseLost, NotFound
 from harness.persistence import (
     Fence,
@@ -44,26 +40,12 @@ from tests.integration.fencing import (
     Place,
     Write,
     in_memory,
-    on_postgres,
+    waits_for_a_lock,
     ways_to_delete,
 )
 
+pytest_plugins = ("tests.integration.fencing_fixtures",)
 pytestmark = pytest.mark.invariant(52, 53, 61)
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def processes(scratch_databases: ScratchDatabases) -> AsyncIterator[list[Place]]:
-    """The places of two processes on one database: one executes runs, the other ends them."""
-    async with scratch_databases.clone() as url, on_postgres(url, 2) as places:
-        yield places
-
-
-@pytest.fixture(params=["memory", pytest.param("postgres", marks=pytest.mark.postgres)])
-def place(request: pytest.FixtureRequest) -> Place:
-    """Where runs are executed."""
-    if request.param == "memory":
-        return in_memory()
-    return cast("list[Place]", request.getfixturevalue("processes"))[0]
 
 
 def fenced_by(saver: Saver, fence: Fence) -> Saver:
@@ -160,18 +142,6 @@ async def test_a_server_writes_nothing_without_a_fence(place: Place) -> None:
     assert (await place.rows(run.thread))["checkpoints"] == before["checkpoints"] + 3
 
 
-async def _waits(task: "asyncio.Task[Any]", place: Place) -> bool:
-    """Wait until a task is done, or waits for a lock; return whether it waits."""
-    assert isinstance(place.saver, PooledSaver)
-    query = b"""SELECT 1 FROM pg_stat_activity WHERE datname = current_database()
-                AND wait_event_type = 'Lock'"""
-    while not task.done():
-        if await place.saver.database.read(query):
-            return True
-        await asyncio.sleep(0.001)
-    return False
-
-
 async def _write(place: Place, run: Begun, write: Write) -> None:
     with fenced(run.fence):
         await write(place.saver, run)
@@ -192,14 +162,14 @@ async def meet(
         async with ending.saver.database.unit():
             await end(ending, run)
             task = asyncio.create_task(_write(executing, run, write))
-            await _waits(task, executing)
+            await waits_for_a_lock(task, executing)
         with pytest.raises(LeaseLost):
             await task
     else:
         async with executing.saver.database.unit():
             await _write(executing, run, write)
             task = asyncio.create_task(end(ending, run))
-            waits = await _waits(task, ending)
+            waits = await waits_for_a_lock(task, ending)
         await task
         assert waits
     return await executing.rows(run.thread)
@@ -493,76 +463,13 @@ class TestElsewhere:
                 async with ending.saver.database.unit():
                     await ENDS["thread deleted"](ending, there)
                     task = asyncio.create_task(writing())
-                    await _waits(task, executing)
+                    await waits_for_a_lock(task, executing)
                 with pytest.raises(NotFound):
                     await task
             else:
                 async with executing.saver.database.unit():
                     await writing()
                     task = asyncio.create_task(ENDS["thread deleted"](ending, there))
-                    assert await _waits(task, ending)
+                    assert await waits_for_a_lock(task, ending)
                 await task
             assert await executing.rows(other) == Counter()
-
-
-async def test_in_memory_what_writes_alone_does_not_bring_a_thread_back() -> None:
-    """An update of a state whose thread is deleted meanwhile, and made anew, is not found."""
-    place = in_memory()
-    run = await place.begun()
-    await ENDS["finished"](place, run)
-    async with write_alone(place.saver, run.thread):
-        await WRITES["put of few"](place.saver, run)
-        await ENDS["thread made anew"](place, run)
-        for write in WRITES.values():
-            with pytest.raises(NotFound):
-                await write(place.saver, run)
-    assert await place.rows(run.thread) == Counter()
-
-
-@pytest.mark.postgres
-async def test_what_writes_alone_is_waited_for(processes: list[Place]) -> None:
-    """A deletion by another process comes after an update of the state, and takes it along."""
-    executing, ending = processes
-    run = await executing.begun()
-    await ENDS["finished"](executing, run)
-    async with write_alone(executing.saver, run.thread):
-        await WRITES["put of few"](executing.saver, run)
-        task = asyncio.create_task(ENDS["thread deleted"](ending, run))
-        assert await _waits(task, ending)
-        await WRITES["writes"](executing.saver, run)
-    await task
-    assert await executing.rows(run.thread) == Counter()
-
-
-async def test_nothing_is_written_alone_to_a_thread_that_is_not_there(place: Place) -> None:
-    """Nor is it held: neither would keep apart from one that is made a moment later."""
-    for keep in (write_alone, hold_thread):
-        missing = str(uuid4())
-        if keep is hold_thread and isinstance(place.saver, MemorySaver):
-            continue  # where nothing is held
-        with pytest.raises(NotFound):
-            async with keep(place.saver, missing):
-                pytest.fail("it was let in")
-
-
-@pytest.mark.invariant(46)
-@pytest.mark.parametrize("is_fenced", [False, True])
-async def test_what_is_refused_in_the_midst_leaves_nothing(place: Place, is_fenced: bool) -> None:
-    """A value that cannot be stored, behind some that can: no blob and no write of them stays."""
-    run = await place.begun()
-    with fenced(run.fence):
-        await WRITES["put of few"](place.saver, run)
-        await place.saver.aput_writes(run.at(), [("c", 1)], "before")
-    before = await place.rows(run.thread)
-    versions: dict[str, Any] = dict.fromkeys("abc", "2")
-    checkpoint = empty_checkpoint()
-    checkpoint["id"] = str(uuid6())
-    checkpoint["channel_values"] = {"a": [1], "b": object(), "c": [3]}
-    checkpoint["channel_versions"] = versions
-    with fenced(run.fence) if is_fenced else nullcontext():
-        with pytest.raises(TypeError):
-            await place.saver.aput(run.at(), checkpoint, {"step": 1}, versions)
-        for task in ("new", "before"):
-            with pytest.raises(TypeError):
-                await place.saver.aput_writes(run.at(), [("c", 1), ("d", 2), ("e", object())], task)
-    assert await place.rows(run.thread) == before
