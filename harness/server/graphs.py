@@ -190,7 +190,7 @@ def load_graphs(deployment: Deployment | None) -> Mapping[str, Any]:
     """
     if deployment is None:
         return GRAPHS
-    import_from(deployment)
+    import_from(deployment.folders)
     sources: dict[str, Any] = {}
     for name, source in deployment.graphs.items():
         try:

@@ -4,6 +4,7 @@ import importlib
 import importlib.metadata
 import importlib.util
 import sys
+from collections.abc import Iterable
 from operator import attrgetter
 from pathlib import Path
 from types import ModuleType
@@ -11,13 +12,12 @@ from typing import Any
 
 from packaging.requirements import InvalidRequirement, Requirement
 
-from harness.config import Deployment
 from harness.errors import ConfigError
 
 
-def import_from(deployment: Deployment) -> None:
-    """Have modules be found in the folders of a `langgraph.json`."""
-    for place in map(str, deployment.folders):
+def import_from(folders: Iterable[Path]) -> None:
+    """Have modules be found in folders, such as those of a `langgraph.json`."""
+    for place in map(str, folders):
         if place not in sys.path:
             sys.path.insert(0, place)
 

@@ -1,7 +1,6 @@
-"""Subjects that a user names: `package.module:attribute`."""
+"""Subjects that a user names: `package.module:attribute` or `file.py:attribute`."""
 
 import inspect
-import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
@@ -9,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import ConfigError
-from harness.server.loading import load
+from harness.server.loading import import_from, load
 from harness.subjects.subject import BASES, Subject
 
 
@@ -17,9 +16,10 @@ def named(spec: str) -> Subject:
     """Return the subject that a factory makes.
 
     Args:
-        spec: `package.module:attribute`, importable from the working directory too. The attribute
-            is a function, coroutine function, generator function, class, or the object itself;
-            what it makes may be an (asynchronous) context manager.
+        spec: `package.module:attribute`, importable from the working directory too, or
+            `file.py:attribute`. The attribute is a function, coroutine function, generator
+            function, class, or the object itself; what it makes may be an (asynchronous) context
+            manager.
 
     Raises:
         ConfigError: There is no such thing; says why.
@@ -27,11 +27,8 @@ def named(spec: str) -> Subject:
     module, colon, attribute = spec.partition(":")
     if not (colon and module and attribute):
         raise ConfigError(f"a subject is named package.module:attribute, not {spec!r}")
-    sys.path.insert(0, str(Path.cwd()))
-    try:
-        factory = load(spec, spec, Path.cwd(), module="harness_subject")
-    finally:
-        sys.path.pop(0)
+    import_from([Path.cwd()])
+    factory = load(spec, spec, Path.cwd(), module="harness_subject")
     return Subject(spec, partial(opened, factory))
 
 

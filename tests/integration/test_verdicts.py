@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,10 @@ async def generator():
     yield InMemorySaver()
     left.append("generator")
 
+def lazy():
+    import users_mistakes
+    return InMemorySaver()
+
 class Nested:
     Saver = InMemorySaver
 """
@@ -69,6 +74,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "users_faulty.py").write_text(FAULTY)
     (tmp_path / "users_mistakes.py").write_text("def broken(): return 1 / 0\nnumber = 7\n")
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
     return tmp_path
 
 
@@ -88,13 +94,14 @@ def kept_in(folder: Path) -> tuple[str, list[dict[str, Any]]]:
     "attribute",
     [
         *("saver", "function", "coroutine", "manager", "plain_manager", "generator"),
-        *("InMemorySaver", "Nested.Saver"),
+        *("InMemorySaver", "Nested.Saver", "lazy"),
     ],
 )
+@pytest.mark.parametrize("place", ["users_factories", "users_factories.py"])
 @pytest.mark.usefixtures("here")
-async def test_whatever_makes_it_is_opened(attribute: str) -> None:
+async def test_whatever_makes_it_is_opened(place: str, attribute: str) -> None:
     """Functions, coroutines, context managers, generators, classes and objects are factories."""
-    subject = named(f"users_factories:{attribute}")
+    subject = named(f"{place}:{attribute}")
     for _ in range(2):
         async with subject.open() as opened:
             assert isinstance(opened, InMemorySaver)

@@ -54,7 +54,7 @@ class Handlers:
 
     def __init__(self, deployment: Deployment) -> None:
         assert deployment.auth is not None  # noqa: S101 -- asked before
-        import_from(deployment)
+        import_from(deployment.folders)
         path = deployment.auth.path
         found = load("auth", path, deployment.folder, module="harness_auth")
         if not isinstance(found, Auth):
